@@ -1,0 +1,241 @@
+package futures
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"slices"
+	"sync"
+)
+
+// State is where a future stands.
+//
+//	Pending ──▶ Running ──▶ Finished
+//	   │  └────────────────────▲
+//	   └─────▶ Cancelled
+//
+// Cancelled and Finished are final. A Pending future becomes Finished without running when its executor refuses it or
+// breaks. Unlike in Python, Running means that the function has started, never merely that it is next (row P21).
+type State uint8
+
+const (
+	Pending   State = iota // not started
+	Running                // started; it can no longer be cancelled
+	Cancelled              // cancelled before it started; it never will
+	Finished               // it has a result or an error
+)
+
+func (s State) String() string {
+	switch s {
+	case Pending:
+		return "pending"
+	case Running:
+		return "running"
+	case Cancelled:
+		return "cancelled"
+	case Finished:
+		return "finished"
+	}
+	return fmt.Sprintf("State(%d)", uint8(s))
+}
+
+// settlement is what every future is apart from its value: its state, its error, and whoever waits for them.
+//
+// mu is a leaf lock: nothing that locks, waits or belongs to a user is called while it is held. An executor may therefore
+// ask about a call while it holds locks of its own.
+type settlement struct {
+	mu        sync.Mutex
+	state     State
+	lease     Lease         // Pending, but out of the executor's hands: lease knows whether it started
+	holder    Holder        // the executor that accepted the call; nil before, and once settled
+	err       error         // Finished: the failure, if any. Cancelled: why
+	done      chan struct{} // made when somebody first asks; closed once state is final
+	waiters   []waiter      // told once state is final
+	callbacks []func()      // run once state is final, in this order
+	unwatch   func() bool   // stops watching the ctx given to Submit
+}
+
+// closedChan is the Done channel of every future that had its outcome before anybody asked.
+var closedChan = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
+
+// settled is asked with mu held.
+func (s *settlement) settled() bool { return s.state == Cancelled || s.state == Finished }
+
+func (s *settlement) isSettled() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.settled()
+}
+
+// State reports where the future stands now.
+func (s *settlement) State() State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lease != nil && s.lease.Started() {
+		return Running
+	}
+	return s.state
+}
+
+// Done is closed when the future has its outcome: a result, an error, or its cancellation.
+func (s *settlement) Done() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.done == nil {
+		if s.settled() {
+			s.done = closedChan
+		} else {
+			s.done = make(chan struct{})
+		}
+	}
+	return s.done
+}
+
+// Cancel gives the call up if it has not started, and reports whether it is cancelled: also when it already was. Waiters
+// are woken and callbacks have run when Cancel returns (rows F1, F2).
+func (s *settlement) Cancel() bool {
+	return s.giveUp(ErrCancelled)
+}
+
+// giveUp is Cancel with a reason.
+func (s *settlement) giveUp(why error) bool {
+	s.mu.Lock()
+	switch {
+	case s.state == Cancelled:
+		s.mu.Unlock()
+		return true
+	case s.state != Pending, s.lease != nil && !s.lease.Withdraw():
+		s.mu.Unlock()
+		return false
+	}
+	holder := s.holder
+	callbacks := s.settle(Cancelled, why) // unlocks
+	if holder != nil {
+		holder.Cancelled()
+	}
+	runCallbacks(callbacks)
+	return true
+}
+
+// start moves a Pending future to Running.
+func (s *settlement) start() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != Pending {
+		return false
+	}
+	s.state, s.lease = Running, nil
+	return true
+}
+
+// settle moves to a final state, frees what is no longer needed, wakes every waiter and returns the callbacks that are
+// due. It is called with mu held and unlocks it.
+func (s *settlement) settle(to State, err error) (callbacks []func()) {
+	s.state, s.err = to, err
+	s.lease, s.holder = nil, nil
+	waiters, unwatch := s.waiters, s.unwatch
+	callbacks = s.callbacks
+	s.waiters, s.callbacks, s.unwatch = nil, nil, nil
+	if s.done != nil {
+		close(s.done)
+	}
+	s.mu.Unlock()
+	for _, w := range waiters {
+		w.to.tell(w.index)
+	}
+	if unwatch != nil {
+		unwatch()
+	}
+	return callbacks
+}
+
+// addCallback arranges for fn to run once the future is settled, now if it is.
+func (s *settlement) addCallback(fn func()) {
+	s.mu.Lock()
+	if !s.settled() {
+		s.callbacks = append(s.callbacks, fn)
+		s.mu.Unlock()
+		return
+	}
+	s.mu.Unlock()
+	runCallbacks([]func(){fn})
+}
+
+// runCallbacks runs each once and in order. A panic is logged and contained (row F9); a callback that leaves by
+// runtime.Goexit takes its goroutine with it, but not the callbacks after it.
+func runCallbacks(callbacks []func()) {
+	if len(callbacks) == 0 {
+		return
+	}
+	returned := false
+	defer func() {
+		if !returned {
+			go runCallbacks(callbacks[1:]) // the goroutine is lost to Goexit; this one ends with the callbacks
+		}
+	}()
+	runCallback(callbacks[0])
+	returned = true
+	runCallbacks(callbacks[1:])
+}
+
+func runCallback(fn func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			slog.Error("futures: a done callback panicked", "panic", text(r), "stack", string(debug.Stack()))
+		}
+	}()
+	fn()
+}
+
+// A waiter is told its index when the future it waits at is settled.
+type waiter struct {
+	to    *inbox
+	index int
+}
+
+// await tells w once the future is settled, at once if it is.
+func (s *settlement) await(w waiter) {
+	s.mu.Lock()
+	if !s.settled() {
+		s.waiters = append(s.waiters, w)
+		s.mu.Unlock()
+		return
+	}
+	s.mu.Unlock()
+	w.to.tell(w.index)
+}
+
+// forget removes every waiter of in, so that nothing stays behind at a future nobody waits for any more (row W12).
+func (s *settlement) forget(in *inbox) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiters = slices.DeleteFunc(s.waiters, func(w waiter) bool { return w.to == in })
+}
+
+// An inbox collects the indexes of settled futures for one reader.
+type inbox struct {
+	mu      sync.Mutex
+	arrived []int
+	wake    chan struct{} // holds one token while arrived is not empty
+}
+
+func newInbox() *inbox { return &inbox{wake: make(chan struct{}, 1)} }
+
+func (in *inbox) tell(index int) {
+	in.mu.Lock()
+	in.arrived = append(in.arrived, index)
+	in.mu.Unlock()
+	select {
+	case in.wake <- struct{}{}:
+	default: // a token is waiting already
+	}
+}
+
+// take empties the inbox into buf.
+func (in *inbox) take(buf []int) []int {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	buf = append(buf[:0], in.arrived...)
+	in.arrived = in.arrived[:0]
+	return buf
+}

@@ -1,0 +1,166 @@
+package futures
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Submit hands fn and in to ex and returns their future at once; it waits only where ex has a bounded queue that is full.
+//
+// It never panics and never loses a call: one that is refused comes back as a future that is done with the reason.
+//
+// ctx bounds the call's whole life. Once it is done, a call that has not started is cancelled, and the ctx of one that
+// runs is done as well, whichever process it runs in; executors that can kill do so when the function does not listen.
+// ctx's values do not travel to other processes, but its deadline does.
+func Submit[In, Out any](ctx context.Context, ex Executor, fn Func[In, Out], in In, opts ...CallOption) *Future[Out] {
+	c := newCall(ctx, fn, in, collectCall(opts))
+	if c.admit(ex) {
+		ex.Submit(c)
+	}
+	return &c.future
+}
+
+// call is a submitted call: the future its caller holds, and what the executor needs, in one allocation.
+type call[In, Out any] struct {
+	future Future[Out]
+	fn     Func[In, Out]
+	in     In
+	ctx    context.Context // the call's own life; kept because the executor runs it later, elsewhere
+	set    callSettings
+}
+
+func newCall[In, Out any](ctx context.Context, fn Func[In, Out], in In, set callSettings) *call[In, Out] {
+	return &call[In, Out]{fn: fn, in: in, ctx: ctx, set: set}
+}
+
+// admit checks the call before an executor sees it, and watches its ctx.
+func (c *call[In, Out]) admit(ex Executor) bool {
+	switch {
+	case ex == nil:
+		return c.refuse(errors.New("futures: Submit: the executor is nil"))
+	case c.ctx == nil:
+		c.ctx = context.Background()
+		return c.refuse(errors.New("futures: Submit: ctx is nil"))
+	case c.fn.name == "":
+		return c.refuse(errors.New("futures: Submit: the Func is the zero Func: make it with NewFunc or Declare"))
+	case c.set.err != nil:
+		return c.refuse(fmt.Errorf("%w (call of %s)", c.set.err, c.fn.name))
+	case c.ctx.Err() != nil:
+		c.giveUp(context.Cause(c.ctx))
+		return false
+	case c.ctx.Done() != nil:
+		c.watch(context.AfterFunc(c.ctx, func() { c.giveUp(context.Cause(c.ctx)) }))
+	}
+	return true
+}
+
+func (c *call[In, Out]) refuse(err error) bool {
+	c.Reject(err)
+	return false
+}
+
+// watch keeps stop until the call is settled.
+func (c *call[In, Out]) watch(stop func() bool) {
+	s := &c.future.settlement
+	s.mu.Lock()
+	if s.settled() { // the ctx was done meanwhile, and giveUp came first
+		s.mu.Unlock()
+		stop()
+		return
+	}
+	s.unwatch = stop
+	s.mu.Unlock()
+}
+
+// giveUp is what happens when the call's ctx is done.
+func (c *call[In, Out]) giveUp(cause error) {
+	s := &c.future.settlement
+	if s.giveUp(&cancelledError{cause}) {
+		return
+	}
+	s.mu.Lock()
+	holder := s.holder
+	s.mu.Unlock()
+	if holder != nil {
+		holder.Interrupt(cause)
+	}
+}
+
+func (c *call[In, Out]) Func() Callable           { return c.fn }
+func (c *call[In, Out]) Context() context.Context { return c.ctx }
+func (c *call[In, Out]) Timeout() time.Duration   { return c.set.timeout }
+func (c *call[In, Out]) Retries() int             { return c.set.retries }
+func (c *call[In, Out]) Arg() any                 { return &c.in }
+func (c *call[In, Out]) Out() any                 { return &c.future.value }
+func (c *call[In, Out]) Start() bool              { return c.future.start() }
+func (c *call[In, Out]) Cancel() bool             { return c.future.Cancel() }
+func (c *call[In, Out]) sealed()                  {}
+
+func (c *call[In, Out]) Hold(h Holder) bool {
+	s := &c.future.settlement
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.settled() {
+		return false
+	}
+	s.holder = h
+	return true
+}
+
+func (c *call[In, Out]) Lend(l Lease) bool {
+	s := &c.future.settlement
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != Pending {
+		return false
+	}
+	s.lease = l
+	return true
+}
+
+func (c *call[In, Out]) Recall() bool {
+	s := &c.future.settlement
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lease = nil
+	return s.state == Pending
+}
+
+func (c *call[In, Out]) Resolve() bool { return c.end(nil) }
+
+func (c *call[In, Out]) Reject(err error) bool {
+	if err == nil {
+		err = errNilReject
+	}
+	return c.end(err)
+}
+
+// end settles the call on behalf of an executor: callbacks get a goroutine of their own, so that they hold up neither
+// the executor nor the next result.
+func (c *call[In, Out]) end(err error) bool {
+	s := &c.future.settlement
+	s.mu.Lock()
+	if s.settled() {
+		s.mu.Unlock()
+		return false
+	}
+	if callbacks := s.settle(Finished, err); len(callbacks) > 0 {
+		go runCallbacks(callbacks) // ends with the last callback; nobody waits for user code
+	}
+	return true
+}
+
+func (c *call[In, Out]) Invoke(ctx context.Context) {
+	if c.set.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, c.set.timeout, ErrTimeout)
+		defer cancel()
+	}
+	if err := c.fn.run(ctx, c.in, &c.future.value); err != nil {
+		c.Reject(err)
+		return
+	}
+	c.Resolve()
+}
