@@ -76,7 +76,8 @@ type Call interface {
 	// It reports false if the call was cancelled.
 	Lend(l Lease) bool
 
-	// Recall undoes Lend, for a call that was taken back before it started. It reports false if the call was cancelled.
+	// Recall undoes Lend: it withdraws the lease and reports whether the call is the executor's again. It is not if it has
+	// started, or was cancelled.
 	Recall() bool
 
 	// Resolve settles the call with what is in Out. It reports false if the call was settled already.

@@ -124,8 +124,11 @@ func (c *call[In, Out]) Recall() bool {
 	s := &c.future.settlement
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.state != Pending || s.lease == nil || !s.lease.Withdraw() {
+		return false
+	}
 	s.lease = nil
-	return s.state == Pending
+	return true
 }
 
 func (c *call[In, Out]) Resolve() bool { return c.end(nil) }
