@@ -10,8 +10,9 @@ import (
 // and the rest goes on.
 //
 // Nothing happens until the sequence is ranged over, in which case inputs are taken a bounded number ahead ([Buffersize]),
-// so an endless sequence of inputs works. A result that is ready is not held back for the next input. Breaking out of the loop
-// cancels what has not started; so does a panic in the loop's body. Each range starts over.
+// so an endless sequence of inputs works. A result whose turn it is and that is ready is yielded before the next input is
+// asked for; one that becomes ready while inputs blocks has to wait for it. Breaking out of the loop cancels what has not
+// started; so does a panic in the loop's body or in inputs. Each range starts over.
 //
 // ctx bounds every call of the Map, as in [Submit]. Once it is done no more inputs are taken, and those already taken yield
 // their outcome, so a truncated Map ends with an error, never silently. An executor that refuses further calls ends it in
@@ -31,7 +32,7 @@ func Map[In, Out any](ctx context.Context, ex Executor, fn Func[In, Out], inputs
 		var window []*call[In, Out] // oldest first; all of them still to be yielded
 		defer func() {
 			for _, c := range window {
-				c.Cancel()
+				c.future.Cancel()
 			}
 		}()
 		next := func() bool {
@@ -45,7 +46,9 @@ func Map[In, Out any](ctx context.Context, ex Executor, fn Func[In, Out], inputs
 		for in := range inputs {
 			window = append(window, m.take(in))
 			for len(window) > set.buffersize || len(window) > 0 && window[0].future.isSettled() {
-				m.flush()
+				if len(m.chunk) == len(window) { // the oldest has not been submitted yet
+					m.flush()
+				}
 				if !next() {
 					return
 				}
@@ -89,7 +92,7 @@ func MapUnordered[In, Out any](ctx context.Context, ex Executor, fn Func[In, Out
 		outstanding := make(map[int]entry)
 		defer func() {
 			for _, e := range outstanding {
-				e.c.Cancel()
+				e.c.future.Cancel()
 			}
 		}()
 		settled := newInbox()
@@ -109,7 +112,9 @@ func MapUnordered[In, Out any](ctx context.Context, ex Executor, fn Func[In, Out
 				if len(outstanding) <= limit {
 					return true
 				}
-				m.flush()
+				if len(m.chunk) >= len(outstanding) { // none has been submitted yet
+					m.flush()
+				}
 				<-settled.wake // bounded like the calls it tells of
 			}
 		}
@@ -137,14 +142,15 @@ type feeder[In, Out any] struct {
 	ex      Executor
 	fn      Func[In, Out]
 	set     mapSettings
-	chunk   []Call
-	refused bool // the executor or the ctx takes no more: no input after this one can run
+	chunk   []Call // taken but not submitted; the latest of the calls that are still to be yielded
+	refused bool   // the executor or the ctx takes no more: no input after this one can run
 }
 
 // take makes the call for one input, and submits it now or with its chunk.
 func (m *feeder[In, Out]) take(in In) *call[In, Out] {
 	c := newCall(m.ctx, m.fn, in, m.set.call)
 	if !c.admit(m.ex) {
+		m.flush()
 		m.refused = true
 		return c
 	}
@@ -173,9 +179,10 @@ func (m *feeder[In, Out]) flush() {
 // wasRefused reports whether the call failed for a reason that the next one would share. A function of the user that
 // failed with the same words is not one.
 func (c *call[In, Out]) wasRefused() bool {
-	s := &c.future.settlement
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if !c.future.isSettled() {
+		return false
+	}
+	err := c.future.err
 	var task *TaskError
-	return s.settled() && (errors.Is(s.err, ErrShutdown) || errors.Is(s.err, ErrBrokenExecutor)) && !errors.As(s.err, &task)
+	return !errors.As(err, &task) && (errors.Is(err, ErrShutdown) || errors.Is(err, ErrBrokenExecutor))
 }

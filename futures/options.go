@@ -87,7 +87,9 @@ const defaultBuffersize = 1024
 
 func collectCall(opts []CallOption) (s callSettings) {
 	for _, o := range opts {
-		o.applyToCall(&s)
+		if o != nil {
+			o.applyToCall(&s)
+		}
 	}
 	return s
 }
@@ -95,7 +97,9 @@ func collectCall(opts []CallOption) (s callSettings) {
 func collectMap(opts []MapOption) (mapSettings, error) {
 	var s mapSettings
 	for _, o := range opts {
-		o.applyToMap(&s)
+		if o != nil {
+			o.applyToMap(&s)
+		}
 	}
 	if s.err == nil {
 		s.err = s.call.err
