@@ -86,7 +86,8 @@ type Call interface {
 	// Reject settles the call with err. It reports false if the call was settled already.
 	Reject(err error) bool
 
-	// Cancel is [Future.Cancel].
+	// Cancel settles a call that has not started as cancelled, for an executor that shuts down. It reports whether the call
+	// is cancelled, also when it already was. The Holder is not told: it is the one who asks.
 	Cancel() bool
 
 	// Invoke runs the body in this goroutine, under ctx and the call's Timeout, and settles the call. ctx should descend from

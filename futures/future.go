@@ -55,7 +55,8 @@ func (f *Future[T]) wait(ctx context.Context) error {
 
 // OnDone calls fn once when the future has its outcome, or now, in this goroutine, if it has. Callbacks run in the order
 // in which they were added, one after the other, after waiters were woken, and never under a lock: they may submit, cancel
-// and shut down. A panic in one is logged and does not stop the others (rows F7 to F12).
+// and shut down. One that is added when the outcome is there does not wait for earlier ones. A panic in a callback is
+// logged and does not stop the others (rows F7 to F12).
 func (f *Future[T]) OnDone(fn func(*Future[T])) {
 	f.addCallback(func() { fn(f) })
 }

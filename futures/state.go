@@ -41,8 +41,8 @@ func (s State) String() string {
 
 // settlement is what every future is apart from its value: its state, its error, and whoever waits for them.
 //
-// mu is a leaf lock: nothing that locks, waits or belongs to a user is called while it is held. An executor may therefore
-// ask about a call while it holds locks of its own.
+// mu is a leaf lock, but for that of an inbox: nothing that waits or belongs to a user is called while it is held. An
+// executor may therefore ask about a call while it holds locks of its own.
 type settlement struct {
 	mu        sync.Mutex
 	state     State
@@ -99,22 +99,24 @@ func (s *settlement) Cancel() bool {
 
 // giveUp is Cancel with a reason.
 func (s *settlement) giveUp(why error) bool {
-	s.mu.Lock()
-	switch {
-	case s.state == Cancelled:
-		s.mu.Unlock()
-		return true
-	case s.state != Pending, s.lease != nil && !s.lease.Withdraw():
-		s.mu.Unlock()
-		return false
-	}
-	holder := s.holder
-	callbacks := s.settle(Cancelled, why) // unlocks
+	holder, callbacks, cancelled := s.cancel(why)
 	if holder != nil {
 		holder.Cancelled()
 	}
 	runCallbacks(callbacks)
-	return true
+	return cancelled
+}
+
+// cancel moves a future that has not started to Cancelled. It returns whom that concerns, the first time, and whether
+// the future is cancelled now.
+func (s *settlement) cancel(why error) (holder Holder, callbacks []func(), cancelled bool) {
+	s.mu.Lock()
+	if s.state != Pending || s.lease != nil && !s.lease.Withdraw() {
+		defer s.mu.Unlock()
+		return nil, nil, s.state == Cancelled
+	}
+	holder = s.holder
+	return holder, s.settle(Cancelled, why), true // settle unlocks
 }
 
 // start moves a Pending future to Running.
@@ -133,16 +135,15 @@ func (s *settlement) start() bool {
 func (s *settlement) settle(to State, err error) (callbacks []func()) {
 	s.state, s.err = to, err
 	s.lease, s.holder = nil, nil
-	waiters, unwatch := s.waiters, s.unwatch
-	callbacks = s.callbacks
-	s.waiters, s.callbacks, s.unwatch = nil, nil, nil
 	if s.done != nil {
 		close(s.done)
 	}
-	s.mu.Unlock()
-	for _, w := range waiters {
+	for _, w := range s.waiters { // under mu: whoever sees the final state can rely on it that the waiters know
 		w.to.tell(w.index)
 	}
+	callbacks, unwatch := s.callbacks, s.unwatch
+	s.waiters, s.callbacks, s.unwatch = nil, nil, nil
+	s.mu.Unlock()
 	if unwatch != nil {
 		unwatch()
 	}
@@ -164,18 +165,16 @@ func (s *settlement) addCallback(fn func()) {
 // runCallbacks runs each once and in order. A panic is logged and contained (row F9); a callback that leaves by
 // runtime.Goexit takes its goroutine with it, but not the callbacks after it.
 func runCallbacks(callbacks []func()) {
-	if len(callbacks) == 0 {
-		return
-	}
-	returned := false
 	defer func() {
-		if !returned {
-			go runCallbacks(callbacks[1:]) // the goroutine is lost to Goexit; this one ends with the callbacks
+		if len(callbacks) > 0 {
+			go runCallbacks(callbacks) // the goroutine is lost to Goexit; this one ends with the callbacks
 		}
 	}()
-	runCallback(callbacks[0])
-	returned = true
-	runCallbacks(callbacks[1:])
+	for len(callbacks) > 0 {
+		fn := callbacks[0]
+		callbacks = callbacks[1:]
+		runCallback(fn)
+	}
 }
 
 func runCallback(fn func()) {

@@ -19,12 +19,13 @@ func Submit[In, Out any](ctx context.Context, ex Executor, fn Func[In, Out], in 
 	if c.admit(ex) {
 		ex.Submit(c)
 	}
-	return &c.future
+	return c.future
 }
 
-// call is a submitted call: the future its caller holds, and what the executor needs, in one allocation.
+// call is a submitted call as its executor sees it. The future knows nothing of it once it is settled, so that keeping
+// results does not keep the arguments alive (row E10).
 type call[In, Out any] struct {
-	future Future[Out]
+	future *Future[Out]
 	fn     Func[In, Out]
 	in     In
 	ctx    context.Context // the call's own life; kept because the executor runs it later, elsewhere
@@ -32,7 +33,7 @@ type call[In, Out any] struct {
 }
 
 func newCall[In, Out any](ctx context.Context, fn Func[In, Out], in In, set callSettings) *call[In, Out] {
-	return &call[In, Out]{fn: fn, in: in, ctx: ctx, set: set}
+	return &call[In, Out]{future: new(Future[Out]), fn: fn, in: in, ctx: ctx, set: set}
 }
 
 // admit checks the call before an executor sees it, and watches its ctx.
@@ -95,7 +96,6 @@ func (c *call[In, Out]) Retries() int             { return c.set.retries }
 func (c *call[In, Out]) Arg() any                 { return &c.in }
 func (c *call[In, Out]) Out() any                 { return &c.future.value }
 func (c *call[In, Out]) Start() bool              { return c.future.start() }
-func (c *call[In, Out]) Cancel() bool             { return c.future.Cancel() }
 func (c *call[In, Out]) sealed()                  {}
 
 func (c *call[In, Out]) Hold(h Holder) bool {
@@ -138,6 +138,15 @@ func (c *call[In, Out]) Reject(err error) bool {
 		err = errNilReject
 	}
 	return c.end(err)
+}
+
+// Cancel gives callbacks a goroutine of their own, like end.
+func (c *call[In, Out]) Cancel() bool {
+	_, callbacks, cancelled := c.future.cancel(ErrCancelled)
+	if len(callbacks) > 0 {
+		go runCallbacks(callbacks)
+	}
+	return cancelled
 }
 
 // end settles the call on behalf of an executor: callbacks get a goroutine of their own, so that they hold up neither

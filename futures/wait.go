@@ -54,6 +54,7 @@ func Wait[F Awaitable](ctx context.Context, fs []F, until Until) (done, pending 
 		}
 	}()
 	var arrived []int
+	var over error // the ctx's cause, once it is done
 	for left := len(distinct); left > 0; {
 		arrived = settled.take(arrived)
 		left -= len(arrived)
@@ -66,15 +67,13 @@ func Wait[F Awaitable](ctx context.Context, fs []F, until Until) (done, pending 
 		if len(arrived) > 0 {
 			continue
 		}
-		select {
-		case <-settled.wake:
-			continue
-		default: // what is already there wins over a done ctx
+		if over != nil {
+			return done, pending, over
 		}
 		select {
 		case <-settled.wake:
 		case <-ctx.Done():
-			return done, pending, context.Cause(ctx)
+			over = context.Cause(ctx) // and look again: what is already there wins
 		}
 	}
 	return done, pending, nil
@@ -105,6 +104,7 @@ func AsCompleted[F Awaitable](ctx context.Context, fs []F) iter.Seq2[F, error] {
 			}
 		}()
 		var arrived []int
+		var over error // the ctx's cause, once it is done
 		for len(outstanding) > 0 {
 			arrived = settled.take(arrived)
 			for _, i := range arrived {
@@ -117,16 +117,14 @@ func AsCompleted[F Awaitable](ctx context.Context, fs []F) iter.Seq2[F, error] {
 			if len(arrived) > 0 {
 				continue
 			}
-			select {
-			case <-settled.wake:
-				continue
-			default:
+			if over != nil {
+				yield(zero, &UnfinishedError{len(outstanding), total, over})
+				return
 			}
 			select {
 			case <-settled.wake:
 			case <-ctx.Done():
-				yield(zero, &UnfinishedError{len(outstanding), total, context.Cause(ctx)})
-				return
+				over = context.Cause(ctx) // and look again: what is already there wins
 			}
 		}
 	}
