@@ -31,11 +31,13 @@ type Config struct {
 	// (row T6). Empty means "ThreadPoolExecutor-" and a number of its own for each pool.
 	NamePrefix string
 
-	// Initializer runs once in each worker before its first call. If it fails, the pool is broken: calls that wait and
-	// calls submitted later fail with ErrBrokenThreadPool, those that run finish (rows T7, T8). Zero means none.
+	// Initializer runs once in each worker before its first call, and again in a worker that lost its goroutine because a
+	// call left it by runtime.Goexit. If it fails, the pool is broken: calls that wait and calls submitted later fail with
+	// ErrBrokenThreadPool, those that run finish (rows T7, T8). Zero means none.
 	Initializer futures.Bound
 
-	// MaxQueue is the number of calls that may wait for a worker before Submit waits itself. Zero means no limit.
+	// MaxQueue is the number of calls that may wait for a worker before Submit waits itself. Zero means no limit. With a
+	// limit, a call that submits to its own pool may have to wait for its own end: give it a ctx with a deadline.
 	MaxQueue int
 
 	// Logger hears of a failed initializer. Nil means slog.Default.
@@ -61,9 +63,9 @@ var pools atomic.Int64 // numbers the default names
 // A ThreadPoolExecutor is a [futures.Executor] over goroutines.
 type ThreadPoolExecutor struct {
 	config Config
-	room   chan struct{}  // a token for each waiting call; nil without MaxQueue
-	closed chan struct{}  // closed once calls are refused
-	live   sync.WaitGroup // the workers
+	room   chan struct{} // a token for each waiting call; nil without MaxQueue
+	closed chan struct{} // closed once calls are refused
+	ended  chan struct{} // closed once calls are refused and the last worker is gone
 
 	mu       sync.Mutex
 	refusal  error      // why calls are refused: shut down or broken; nil while open
@@ -105,7 +107,7 @@ func New(config Config) (*ThreadPoolExecutor, error) {
 	if config.Logger == nil {
 		config.Logger = slog.Default()
 	}
-	p := &ThreadPoolExecutor{config: config, closed: make(chan struct{}), queue: list.New()}
+	p := &ThreadPoolExecutor{config: config, closed: make(chan struct{}), ended: make(chan struct{}), queue: list.New()}
 	p.work.L = &p.mu
 	if config.MaxQueue > 0 {
 		p.room = make(chan struct{}, config.MaxQueue)
@@ -141,7 +143,6 @@ func (p *ThreadPoolExecutor) Submit(c futures.Call) {
 	}
 	if p.queue.Len() > p.idle && p.workers < p.config.MaxWorkers {
 		p.workers++
-		p.live.Add(1)
 		go p.serve(p.lastName)
 		p.lastName++
 		return
@@ -161,7 +162,7 @@ func (p *ThreadPoolExecutor) unqueue(j *job) {
 	}
 }
 
-// serve is the life of a worker. Submit starts it, Shutdown lets it end, and live counts it.
+// serve is the life of a worker. Submit starts it, Shutdown lets it end and waits until the last one is gone.
 func (p *ThreadPoolExecutor) serve(number int) {
 	labels := pprof.Labels("worker", fmt.Sprintf("%s_%d", p.config.NamePrefix, number))
 	pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), labels))
@@ -172,9 +173,11 @@ func (p *ThreadPoolExecutor) serve(number int) {
 			return
 		}
 		p.mu.Lock()
+		defer p.mu.Unlock()
 		p.workers--
-		p.mu.Unlock()
-		p.live.Done()
+		if p.workers == 0 { // and calls are refused, or it would not have left
+			close(p.ended)
+		}
 	}()
 	if p.initialize() {
 		initialized = true
@@ -204,8 +207,8 @@ func (p *ThreadPoolExecutor) initialize() bool {
 	err := error(futures.GoexitError(p.config.Initializer.Func().Name()))
 	defer func() {
 		if err != nil {
-			p.config.Logger.Error("threadpool: the initializer failed: the pool is broken", "err", err)
 			p.refuse(fmt.Errorf("%w: the initializer failed, the pool is not usable any more: %w", ErrBrokenThreadPool, err), reject)
+			p.config.Logger.Error("threadpool: the initializer failed: the pool is broken", "err", err)
 		}
 	}()
 	err = p.config.Initializer.Run(context.WithValue(context.Background(), ownerKey{}, p))
@@ -234,12 +237,16 @@ func (p *ThreadPoolExecutor) next() *job {
 }
 
 // refuse closes the pool to new calls. The first reason stays, except that being broken outdoes being shut down (row E6).
-// What becomes of the calls that wait is up to disposal.
+// What becomes of the calls that wait is up to disposal, which must not run their callbacks itself: one may wait for a call
+// that is yet to be disposed of.
 func (p *ThreadPoolExecutor) refuse(why error, disposal func(futures.Call, error)) {
 	var waiting []futures.Call
 	p.mu.Lock()
 	if p.refusal == nil {
 		close(p.closed)
+		if p.workers == 0 {
+			close(p.ended)
+		}
 	}
 	if p.refusal == nil || errors.Is(why, futures.ErrBrokenExecutor) {
 		p.refusal = why
@@ -274,23 +281,19 @@ func (p *ThreadPoolExecutor) Shutdown(ctx context.Context, opts ...futures.Shutd
 	if ctx.Value(ownerKey{}) == p {
 		return ErrOwnWorker
 	}
-	ended := make(chan struct{})
-	go func() { // ends with the last worker
-		p.live.Wait()
-		close(ended)
-	}()
 	select {
-	case <-ended:
-		return nil
-	default:
-	}
-	select {
-	case <-ended:
+	case <-p.ended:
 		return nil
 	case <-ctx.Done():
+	}
+	select {
+	case <-p.ended: // both were ready
+		return nil
+	default:
 		return context.Cause(ctx)
 	}
 }
 
-// Close is Shutdown without a bound on the wait.
+// Close is Shutdown without a bound on the wait. A call that runs in this pool must not call it: it would wait for its own
+// end. Shutdown with the call's ctx notices that.
 func (p *ThreadPoolExecutor) Close() error { return p.Shutdown(context.Background()) }
