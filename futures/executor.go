@@ -66,6 +66,9 @@ type Call interface {
 	// Out points to room for the result: a *Out. Only the party that is about to say Resolve may write there.
 	Out() any
 
+	// State is [Future.State].
+	State() State
+
 	// Hold tells the call which executor answers for it now. It reports false if the call is settled already.
 	Hold(Holder) bool
 

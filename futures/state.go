@@ -135,11 +135,11 @@ func (s *settlement) start() bool {
 func (s *settlement) settle(to State, err error) (callbacks []func()) {
 	s.state, s.err = to, err
 	s.lease, s.holder = nil, nil
+	for _, w := range s.waiters { // first: whoever sees the outcome can rely on it that the waiters know
+		w.to.tell(w.index)
+	}
 	if s.done != nil {
 		close(s.done)
-	}
-	for _, w := range s.waiters { // under mu: whoever sees the final state can rely on it that the waiters know
-		w.to.tell(w.index)
 	}
 	callbacks, unwatch := s.callbacks, s.unwatch
 	s.waiters, s.callbacks, s.unwatch = nil, nil, nil

@@ -141,6 +141,7 @@ func (c *call[In, Out]) Reject(err error) bool {
 }
 
 // Cancel gives callbacks a goroutine of their own, like end.
+func (c *call[In, Out]) State() State { return c.future.State() }
 func (c *call[In, Out]) Cancel() bool {
 	_, callbacks, cancelled := c.future.cancel(ErrCancelled)
 	if len(callbacks) > 0 {
