@@ -33,7 +33,7 @@ func AppendValue(dst []byte, v any) ([]byte, error) {
 	if t == nil || t.Kind() != reflect.Pointer {
 		return dst, notShareable("encode", t, errors.New("ipc: not a pointer"))
 	}
-	s := shapeOf(t)
+	s := shapeBehind(v, t)
 	if s.err != nil {
 		return dst, notShareable("encode", t, s.err)
 	}
@@ -63,7 +63,7 @@ func DecodeValue(src []byte, into any) error {
 	if t == nil || t.Kind() != reflect.Pointer {
 		return notShareable("decode", t, errors.New("ipc: not a pointer"))
 	}
-	err := shapeOf(t).err
+	err := shapeBehind(into, t).err
 	if err == nil {
 		err = decode(src, into)
 	}
@@ -137,7 +137,7 @@ func encode(dst []byte, v any) (out []byte, err error) {
 }
 
 // checkForeign looks at bytes that encoding methods may have written. They could be anything, and would be taken for the
-// rest of the message: a nil [msgpack.RawMessage] writes nothing at all.
+// rest of the message: an empty [msgpack.RawMessage] writes nothing at all.
 func checkForeign(encoded []byte) error {
 	n, err := Valid(encoded, MaxDepth)
 	if err == nil && n < len(encoded) {

@@ -14,9 +14,9 @@ const (
 	keptOfCut      = 40 // to this, and its hash follows
 )
 
-// Fingerprint describes how values of t look on the wire. Two types have the same fingerprint if each can decode what the
-// other encodes without loss: the names of types do not matter and the order of a struct's fields does not either, unless
-// it is encoded as an array; names of fields do, and so does every kind (an int is not an int64, nor a T a *T).
+// Fingerprint describes how values of t look on the wire: types with the same fingerprint decode what the other encodes,
+// without loss. The names of types do not matter, nor does the order of a struct's fields unless it is encoded as an
+// array. The names of fields do, and so does every kind: an int is not an int64, nor a T a *T.
 //
 // A type with encoding methods of its own is described by its package and its name. Deeper changes of such a type are not
 // seen, nor are codecs that were registered with msgpack apart from the type.
