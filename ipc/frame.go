@@ -1,0 +1,130 @@
+package ipc
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// A frame is a header of eight bytes and a body:
+//
+//	+------+-----+-----+------+----------------+------------------+
+//	| 0xC1 | 'c' | 'f' | 0x01 | length, 32 bit | body, msgpack    |
+//	+------+-----+-----+------+----------------+------------------+
+//
+// The length is big-endian and counts the body. 0xC1 is the one byte that msgpack never uses, and no text begins with it.
+const headerLen = 8
+
+var magic = [4]byte{0xC1, 'c', 'f', 0x01}
+
+// ErrProtocol is matched by every error that says that the other side broke the protocol. The stream is of no use after
+// it.
+var ErrProtocol = errors.New("ipc: protocol error")
+
+// A TooLargeError reports a body over the limit.
+type TooLargeError struct{ Len, Max uint64 }
+
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("ipc: a body of %d bytes is over the limit of %d", e.Len, e.Max)
+}
+
+// Is makes an oversize frame a protocol error.
+func (e *TooLargeError) Is(target error) bool { return target == ErrProtocol }
+
+// beginFrame appends a header without a length; endFrame fills it in.
+func beginFrame(dst []byte) []byte {
+	return append(dst, magic[0], magic[1], magic[2], magic[3], 0, 0, 0, 0)
+}
+
+func endFrame(dst []byte, start int) []byte {
+	binary.BigEndian.PutUint32(dst[start+4:], uint32(len(dst)-start-headerLen))
+	return dst
+}
+
+// A Reader reads frames. It is not safe for concurrent use.
+type Reader struct {
+	br    *bufio.Reader
+	limit uint32
+	body  []byte
+}
+
+// NewReader returns a Reader that refuses bodies of more than limit bytes, before it allocates anything for them.
+func NewReader(r io.Reader, limit uint32) *Reader {
+	return &Reader{br: bufio.NewReaderSize(r, 64<<10), limit: limit}
+}
+
+// SetLimit changes the limit for the frames to come.
+func (r *Reader) SetLimit(limit uint32) { r.limit = limit }
+
+// Buffered is the number of bytes that can be read without waiting.
+func (r *Reader) Buffered() int { return r.br.Buffered() }
+
+// Next reads one frame and returns its body, which is valid until the call after. Its error is [io.EOF] only when the stream
+// ends between two frames; one that ends inside a frame gives [io.ErrUnexpectedEOF].
+func (r *Reader) Next() ([]byte, error) {
+	head, err := r.br.Peek(headerLen)
+	if err != nil {
+		if err == io.EOF && len(head) > 0 {
+			if !isMagicPrefix(head) {
+				return nil, strayBytes(head)
+			}
+			return nil, io.ErrUnexpectedEOF
+		}
+		return nil, err
+	}
+	if !isMagicPrefix(head) {
+		return nil, strayBytes(head)
+	}
+	n := binary.BigEndian.Uint32(head[4:])
+	if n > r.limit {
+		return nil, &TooLargeError{uint64(n), uint64(r.limit)}
+	}
+	_, _ = r.br.Discard(headerLen) // peeked above
+	return r.read(int(n))
+}
+
+func isMagicPrefix(head []byte) bool {
+	n := min(len(head), len(magic))
+	return string(head[:n]) == string(magic[:n])
+}
+
+func strayBytes(head []byte) error {
+	return fmt.Errorf("%w: not a frame: it begins with %q", ErrProtocol, head)
+}
+
+const (
+	// growStep is how much is allocated ahead of the bytes that arrived, so that a length alone costs nothing.
+	growStep = 1 << 20
+	// keepBody is the largest buffer kept for the next frame.
+	keepBody = 4 << 20
+)
+
+func (r *Reader) read(n int) ([]byte, error) {
+	if cap(r.body) > keepBody && n <= keepBody {
+		r.body = nil
+	}
+	body := r.body[:0]
+	for len(body) < n {
+		if len(body) == cap(body) {
+			grown := make([]byte, len(body), min(n, max(2*len(body), growStep, 512)))
+			if n < growStep {
+				grown = make([]byte, len(body), max(n, 512))
+			}
+			copy(grown, body)
+			body = grown
+		}
+		upTo := min(n, cap(body))
+		m, err := io.ReadFull(r.br, body[len(body):upTo])
+		body = body[:len(body)+m]
+		if err != nil {
+			if err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
+			return nil, err
+		}
+	}
+	r.body = body
+	return body, nil
+}

@@ -1,0 +1,284 @@
+package ipc
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"github.com/vmihailenco/msgpack/v5"
+)
+
+// Kind is the first element of every message, as in MessagePack-RPC.
+type Kind uint64
+
+const (
+	KindRequest      Kind = 0 // [0, id, function, meta or nil, argument]
+	KindResponse     Kind = 1 // [1, id, failure or nil, result]
+	KindNotification Kind = 2 // [2, name, [parameter]]
+)
+
+// Names of notifications. A name that is not known is ignored.
+const (
+	Hello   = "hello"   // worker to host, first: a [HelloParam]
+	Welcome = "welcome" // host to worker, first: a [WelcomeParam]
+	Cancel  = "cancel"  // host to worker: a [CancelParam]
+)
+
+// InitializerID is the id of the one request that is the initializer. Calls count from 1, each one more than the last.
+const InitializerID = 0
+
+// A Message is one parsed message. Its slices alias the body it was parsed from.
+type Message struct {
+	Kind    Kind
+	ID      uint64 // request, response
+	Name    []byte // request: the function; notification: its name
+	Meta    []byte // request: an encoded [Meta], or empty
+	Failure []byte // response: an encoded [Failure], or empty
+	Value   []byte // request: the argument; response: the result; notification: the parameter. Not yet checked: see [DecodeValue]
+}
+
+// Meta is what a request says besides its argument.
+type Meta struct {
+	Timeout  int64 `msgpack:"timeout,omitempty"`  // nanoseconds from the start of execution
+	Deadline int64 `msgpack:"deadline,omitempty"` // of the caller's ctx: nanoseconds since 1970
+	Attempt  int   `msgpack:"attempt,omitempty"`  // 2 for the first retry, and so on
+}
+
+// A HelloParam is what a worker says of itself.
+type HelloParam struct {
+	Protocol  int        `msgpack:"protocol"`
+	PID       int        `msgpack:"pid"`
+	Build     string     `msgpack:"build"`    // for a human: which program, built from what
+	Features  []string   `msgpack:"features"` // see the Feature constants
+	Functions []Function `msgpack:"functions"`
+}
+
+// A Function is one function that a worker offers. In and Out are fingerprints of its types ([Fingerprint]); empty means
+// that the worker does not say, and the host does not check.
+type Function struct {
+	Name string `msgpack:"name"`
+	In   string `msgpack:"in"`
+	Out  string `msgpack:"out"`
+}
+
+// A WelcomeParam is the host's answer to hello.
+type WelcomeParam struct {
+	Protocol int      `msgpack:"protocol"`
+	Features []string `msgpack:"features"` // those of the worker's that will be used
+	MaxBody  uint32   `msgpack:"max_body"` // no frame may have a longer body
+	Slots    int      `msgpack:"slots"`    // of the claim table; 0 without claims
+}
+
+// A CancelParam asks for the ctx of a running call to be done.
+type CancelParam struct {
+	ID     uint64 `msgpack:"id"`
+	Reason string `msgpack:"reason"` // "timeout" if the call ran for too long, "deadline" or "cancelled" for the caller's ctx
+}
+
+// Reasons of a [CancelParam].
+const (
+	ReasonTimeout   = "timeout"
+	ReasonDeadline  = "deadline"
+	ReasonCancelled = "cancelled"
+)
+
+// AppendRequest appends a frame with a request. arg is an encoded value.
+func AppendRequest(dst []byte, id uint64, function string, meta Meta, arg []byte) []byte {
+	start := len(dst)
+	dst = append(beginFrame(dst), 0x95, byte(KindRequest))
+	dst = appendUint(dst, id)
+	dst = appendString(dst, function)
+	if meta == (Meta{}) {
+		dst = append(dst, msgpackNil)
+	} else {
+		dst = appendParam(dst, meta)
+	}
+	return endFrame(append(dst, arg...), start)
+}
+
+// AppendResult appends a frame with the response of a call that went well; result is encoded on the way, and if it cannot
+// be, dst comes back as it was.
+func AppendResult(dst []byte, id uint64, result any, maxBody uint32) ([]byte, error) {
+	start := len(dst)
+	out := append(beginFrame(dst), 0x94, byte(KindResponse))
+	out = append(appendUint(out, id), msgpackNil)
+	out, err := AppendValue(out, result)
+	if err != nil {
+		return dst, err
+	}
+	if n := len(out) - start - headerLen; n > int(maxBody) {
+		return dst, &TooLargeError{uint64(n), uint64(maxBody)}
+	}
+	return endFrame(out, start), nil
+}
+
+// AppendFailure appends a frame with the response of a call that failed.
+func AppendFailure(dst []byte, id uint64, f Failure) []byte {
+	start := len(dst)
+	dst = append(beginFrame(dst), 0x94, byte(KindResponse))
+	dst = appendUint(dst, id)
+	dst = appendParam(dst, f)
+	return endFrame(append(dst, msgpackNil), start)
+}
+
+// AppendNotification appends a frame with a notification.
+func AppendNotification(dst []byte, name string, param any) []byte {
+	start := len(dst)
+	dst = append(beginFrame(dst), 0x93, byte(KindNotification))
+	dst = append(appendString(dst, name), 0x91)
+	return endFrame(appendParam(dst, param), start)
+}
+
+// appendParam encodes one of the structs of this file, which always can be.
+func appendParam(dst []byte, param any) []byte {
+	b, err := msgpack.Marshal(param)
+	if err != nil {
+		panic(fmt.Sprintf("ipc: BUG: %T cannot be encoded: %v", param, err))
+	}
+	return append(dst, b...)
+}
+
+// DecodeParam reads one of the structs of this file, and says which on failure.
+func DecodeParam(src []byte, into any) error {
+	if err := DecodeValue(src, into); err != nil {
+		return fmt.Errorf("%w: %w", ErrProtocol, err)
+	}
+	return nil
+}
+
+// ParseMessage takes a body apart. It checks the envelope and leaves the value inside alone.
+func ParseMessage(body []byte) (Message, error) {
+	c := cursor{rest: body}
+	size := c.array()
+	m := Message{Kind: Kind(c.uint())}
+	want := -1
+	switch m.Kind {
+	case KindRequest:
+		want = 5
+		m.ID, m.Name, m.Meta = c.uint(), c.string(), c.optional()
+	case KindResponse:
+		want = 4
+		m.ID, m.Failure = c.uint(), c.optional()
+	case KindNotification:
+		want = 3
+		m.Name = c.string()
+		c.bad = c.bad || c.array() != 1
+	}
+	m.Value = c.rest
+	if c.bad || size != want || len(m.Value) == 0 {
+		return Message{}, fmt.Errorf("%w: not a message: %q", ErrProtocol, body[:min(len(body), 32)])
+	}
+	return m, nil
+}
+
+const msgpackNil = 0xC0
+
+func appendUint(dst []byte, n uint64) []byte {
+	switch {
+	case n < 0x80:
+		return append(dst, byte(n))
+	case n <= math.MaxUint16:
+		return binary.BigEndian.AppendUint16(append(dst, 0xCD), uint16(n))
+	case n <= math.MaxUint32:
+		return binary.BigEndian.AppendUint32(append(dst, 0xCE), uint32(n))
+	default:
+		return binary.BigEndian.AppendUint64(append(dst, 0xCF), n)
+	}
+}
+
+func appendString(dst []byte, s string) []byte {
+	switch n := len(s); {
+	case n < 32:
+		dst = append(dst, 0xA0|byte(n))
+	case n <= math.MaxUint16:
+		dst = binary.BigEndian.AppendUint16(append(dst, 0xDA), uint16(n))
+	default:
+		dst = binary.BigEndian.AppendUint32(append(dst, 0xDB), uint32(n))
+	}
+	return append(dst, s...)
+}
+
+// cursor reads the envelope. Once bad it stays so and yields zeros.
+type cursor struct {
+	rest []byte
+	bad  bool
+}
+
+func (c *cursor) take(n uint64) []byte {
+	if c.bad || uint64(len(c.rest)) < n {
+		c.bad = true
+		return nil
+	}
+	b := c.rest[:n]
+	c.rest = c.rest[n:]
+	return b
+}
+
+func (c *cursor) byte() byte {
+	if b := c.take(1); b != nil {
+		return b[0]
+	}
+	return 0
+}
+
+// bigEndian reads a number of n bytes.
+func (c *cursor) bigEndian(n uint64) (v uint64) {
+	for _, b := range c.take(n) {
+		v = v<<8 | uint64(b)
+	}
+	return v
+}
+
+func (c *cursor) uint() uint64 {
+	switch b := c.byte(); {
+	case b < 0x80:
+		return uint64(b)
+	case b >= 0xCC && b <= 0xCF:
+		return c.bigEndian(1 << (b - 0xCC))
+	default:
+		c.bad = true
+		return 0
+	}
+}
+
+func (c *cursor) string() []byte {
+	switch b := c.byte(); {
+	case b&0xE0 == 0xA0:
+		return c.take(uint64(b & 0x1F))
+	case b >= 0xD9 && b <= 0xDB:
+		return c.take(c.bigEndian(1 << (b - 0xD9)))
+	default:
+		c.bad = true
+		return nil
+	}
+}
+
+// array reads the head of an array and returns its size.
+func (c *cursor) array() int {
+	switch b := c.byte(); {
+	case b&0xF0 == 0x90:
+		return int(b & 0x0F)
+	case b == 0xDC:
+		return int(c.bigEndian(2))
+	default:
+		c.bad = true
+		return -1
+	}
+}
+
+// optional reads a value whole; nil is empty.
+func (c *cursor) optional() []byte {
+	if !c.bad && len(c.rest) > 0 && c.rest[0] == msgpackNil {
+		c.rest = c.rest[1:]
+		return nil
+	}
+	n, err := Valid(c.rest, maxEnvelopeDepth)
+	if err != nil {
+		c.bad = true
+		return nil
+	}
+	return c.take(uint64(n))
+}
+
+// maxEnvelopeDepth is how deep meta and failure may nest.
+const maxEnvelopeDepth = 8

@@ -1,0 +1,200 @@
+package procpool
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/ipc"
+)
+
+// A CrashPolicy says what becomes of a pool when a worker ends unexpectedly.
+type CrashPolicy uint8
+
+const (
+	// BreakPool fails every unfinished call and refuses new ones: Python's BrokenProcessPool (rows P40 to P44).
+	BreakPool CrashPolicy = iota
+
+	// ReplaceWorker fails the call that was running and goes on with the rest. It breaks the pool only when workers keep dying
+	// without finishing a call in between: see Config.MaxCrashes.
+	ReplaceWorker
+)
+
+func (p CrashPolicy) String() string {
+	switch p {
+	case BreakPool:
+		return "BreakPool"
+	case ReplaceWorker:
+		return "ReplaceWorker"
+	}
+	return fmt.Sprintf("CrashPolicy(%d)", uint8(p))
+}
+
+// A WorkerCommand says how a worker is started. Make one with [Command] or [Self].
+type WorkerCommand struct {
+	path string
+	args []string
+	self bool
+}
+
+// Command starts the program at path, which is looked up like a shell would if it has no slash. The program calls
+// worker.Main, or speaks PROTOCOL.md in another language.
+func Command(path string, args ...string) WorkerCommand {
+	return WorkerCommand{path: path, args: args}
+}
+
+// Self starts this program again. Its main begins with worker.MainIfWorker.
+func Self() WorkerCommand { return WorkerCommand{self: true} }
+
+func (c WorkerCommand) String() string {
+	if c.self {
+		return "procpool.Self()"
+	}
+	return strings.Join(append([]string{c.path}, c.args...), " ")
+}
+
+// resolve finds the program.
+func (c WorkerCommand) resolve() (path string, args []string, err error) {
+	switch {
+	case c.self:
+		path, err := os.Executable()
+		return path, nil, err
+	case c.path == "":
+		return "", nil, errors.New("it is not set: use procpool.Command or procpool.Self")
+	}
+	if path, err = exec.LookPath(c.path); err != nil {
+		return "", nil, err
+	}
+	path, err = filepath.Abs(path) // Config.Dir must not change which program it is
+	return path, c.args, err
+}
+
+// Config says how a pool works. Only Worker has no useful zero value.
+type Config struct {
+	// Worker is the program to run.
+	Worker WorkerCommand
+
+	// MaxWorkers is the number of calls that run at once, each in a process of its own. Zero means the CPUs this process may
+	// use (GOMAXPROCS, which respects a cgroup's quota). Workers are started on demand, only when none is idle (row P5).
+	MaxWorkers int
+
+	// MaxTasksPerChild is the number of calls after which a worker is replaced, failed ones included. Its successor is started
+	// before it leaves, so there may be up to twice MaxWorkers processes for a moment. Zero means no limit (rows P7 to P9).
+	MaxTasksPerChild int
+
+	// Initializer runs once in each worker before its first call. Its failure breaks the pool (row P45). Zero means none.
+	Initializer futures.Bound
+
+	// IdleTimeout is how long a worker may be without a call before it is let go. Zero means for ever.
+	IdleTimeout time.Duration
+
+	// StartTimeout bounds the start of a worker, its initializer included. Zero means 30 seconds.
+	StartTimeout time.Duration
+
+	// KillGrace is how long a call may go on after its ctx is done, and a worker after it was asked to leave, before the
+	// worker is killed. Zero means 2 seconds.
+	KillGrace time.Duration
+
+	// OnCrash says what becomes of the pool when a worker ends unexpectedly. Zero means BreakPool.
+	OnCrash CrashPolicy
+
+	// MaxCrashes is the number of workers that may die in a row, without a call being finished in between, before a pool
+	// with ReplaceWorker breaks. Zero means 10, or 3 times MaxWorkers if that is more.
+	MaxCrashes int
+
+	// MaxQueue is the number of calls that may wait for a worker before Submit waits itself. Zero means no limit.
+	MaxQueue int
+
+	// Env is the environment of the workers, as in exec.Cmd. Nil means that of this process.
+	Env []string
+
+	// Dir is the working directory of the workers. Empty means that of this process.
+	Dir string
+
+	// Stderr gets what the workers write to their standard output and standard error, as it comes; writes are serialised. A
+	// Writer that blocks holds up the workers once their pipes are full. Nil means that it goes to Logger only.
+	Stderr io.Writer
+
+	// Logger hears of starts, ends and crashes, and gets the output of the workers line by line: lines in the format of
+	// hashicorp/go-hclog with their level, others at Debug. Nil means no logging.
+	Logger *slog.Logger
+
+	// Checksum is the SHA-256 of the worker program, which is compared before each start. Nil means that any program will do.
+	Checksum []byte
+}
+
+const (
+	defaultStartTimeout = 30 * time.Second
+	defaultKillGrace    = 2 * time.Second
+	defaultMaxCrashes   = 10
+)
+
+// complete checks every field and fills in the defaults. It reports all mistakes at once.
+func (c Config) complete() (Config, error) {
+	var errs []error
+	bad := func(field, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("procpool: Config."+field+": "+format, args...))
+	}
+	for _, n := range []struct {
+		field string
+		value int64
+	}{
+		{"MaxWorkers", int64(c.MaxWorkers)},
+		{"MaxTasksPerChild", int64(c.MaxTasksPerChild)},
+		{"MaxQueue", int64(c.MaxQueue)},
+		{"MaxCrashes", int64(c.MaxCrashes)},
+		{"IdleTimeout", int64(c.IdleTimeout)},
+		{"StartTimeout", int64(c.StartTimeout)},
+		{"KillGrace", int64(c.KillGrace)},
+	} {
+		if n.value < 0 {
+			bad(n.field, "%d is negative", n.value)
+		}
+	}
+	if c.OnCrash > ReplaceWorker {
+		bad("OnCrash", "%v is no policy", c.OnCrash)
+	}
+	if c.Checksum != nil && len(c.Checksum) != sha256.Size {
+		bad("Checksum", "it has %d bytes, a SHA-256 has %d", len(c.Checksum), sha256.Size)
+	}
+	if path, _, err := c.Worker.resolve(); err != nil {
+		bad("Worker", "%w", err)
+	} else if c.Worker.self && os.Getenv(ipc.CookieKey) == ipc.CookieValue {
+		bad("Worker", "%s was started as a worker and would start itself without end: call worker.MainIfWorker first in main", path)
+	}
+	if c.Dir != "" {
+		if info, err := os.Stat(c.Dir); err != nil {
+			bad("Dir", "%w", err)
+		} else if !info.IsDir() {
+			bad("Dir", "%s is not a directory", c.Dir)
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return c, err
+	}
+	if c.MaxWorkers == 0 {
+		c.MaxWorkers = runtime.GOMAXPROCS(0)
+	}
+	if c.StartTimeout == 0 {
+		c.StartTimeout = defaultStartTimeout
+	}
+	if c.KillGrace == 0 {
+		c.KillGrace = defaultKillGrace
+	}
+	if c.MaxCrashes == 0 {
+		c.MaxCrashes = max(defaultMaxCrashes, 3*c.MaxWorkers)
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c, nil
+}

@@ -1,0 +1,31 @@
+// Package procpool runs calls in worker processes: Python's ProcessPoolExecutor, for Go.
+//
+//	pool, err := procpool.New(procpool.Config{Worker: procpool.Command("./primes-worker")})
+//	defer pool.Close()
+//	f := futures.Submit(ctx, pool, tasks.IsPrime, 112272535095293)
+//
+// A worker is a program that calls worker.Main, or this program itself ([Self]). It gives what goroutines cannot: a crash,
+// a stack overflow or a leak costs one worker and not the program, and a call that does not end can be killed.
+//
+//	Submit ─▶ encode ─▶ ┌ state: queue, workers ┐ ─▶ link.write ─ fd 3 ─▶ worker
+//	                    │ told events, leaves   │                           │
+//	Future ◀─ decode ◀─ └ actions               ┘ ◀─ link.read  ◀─ fd 4 ────┘
+//
+// # Parts
+//
+// state decides: it is a pure machine, under the pool's mutex, which is held for no system call and no code of users. A
+// link is one worker's process with the goroutines that talk to it; it carries out what the state decides and tells it
+// what happens. A worker has a pair of pipes of its own, so the end of a pipe is the end of that worker and of nobody
+// else. The queue is here in the host. A worker that takes part in claims is sent short calls ahead, each of which the
+// host can take back until the worker has claimed it: so cancelling, blaming and handing over stay exact.
+//
+// # Goroutines
+//
+// Each link has five: live, which starts the process and then reads its results; write; two that drain its output; and one
+// that waits for the process. They end with the process; [ProcessPoolExecutor.Close] returns after all of them.
+//
+// # What it does not do
+//
+// It does not run on Windows: New says so with an error that matches [errors.ErrUnsupported]. A pool that is forgotten
+// without Close keeps its workers until this program ends, by whatever means: they see it at once.
+package procpool

@@ -1,0 +1,158 @@
+package procpool
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/seed7d1be1d5/concurrent/futures"
+)
+
+// ErrBrokenProcessPool is matched by every error of a pool that is broken: those of the calls that were unfinished, and
+// those of calls submitted later. It is a [futures.ErrBrokenExecutor].
+var ErrBrokenProcessPool = fmt.Errorf("%w: procpool", futures.ErrBrokenExecutor)
+
+var errTerminated = errors.New("the workers of the pool were terminated")
+
+// A WorkerCrashError says that a call was lost with its worker: the process ended when nobody had asked it to, or it was
+// killed because a call did not listen to its ctx. Every call has a WorkerCrashError of its own; all of one crash tell the
+// same evidence.
+//
+// It matches [ErrBrokenProcessPool] if the crash broke the pool. For a worker that was killed because of a call's ctx or
+// timeout, it matches that reason, as in errors.Is(err, [futures.ErrTimeout]).
+type WorkerCrashError struct {
+	PID      int
+	ExitCode int            // -1 if a signal ended the process
+	Signal   syscall.Signal // 0 if the process exited by itself
+	Func     string         // the Func that was running, or empty if none was; not always the one of the call that got this error
+	Attempt  int            // which attempt of that call it was, from 1
+	MaxRSS   int64          // the largest memory the process had resident, in bytes; 0 if the system does not tell
+	CPU      time.Duration  // user and system time that the process used
+	Stderr   string         // the end of what the process wrote to standard error
+	Cause    error          // why the host killed the worker, or how it broke the protocol; nil if it ended by itself
+
+	broke bool
+}
+
+// Error fits two lines; Stderr has the rest.
+func (e *WorkerCrashError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "procpool: worker %d %s", e.PID, e.fate())
+	if e.Func != "" {
+		fmt.Fprintf(&b, " while it ran %s", e.Func)
+		if e.Attempt > 1 {
+			fmt.Fprintf(&b, " (attempt %d)", e.Attempt)
+		}
+	} else {
+		b.WriteString(" while it ran no call")
+	}
+	if e.Cause != nil {
+		fmt.Fprintf(&b, ": %v", e.Cause)
+	}
+	if e.broke {
+		b.WriteString("; the pool is broken")
+	}
+	if line := lastLine(e.Stderr); line != "" {
+		fmt.Fprintf(&b, "\nlast words: %s", line)
+	}
+	return b.String()
+}
+
+func (e *WorkerCrashError) fate() string {
+	if e.Signal != 0 {
+		return fmt.Sprintf("was ended by signal %d (%v)", int(e.Signal), e.Signal)
+	}
+	return fmt.Sprintf("exited with code %d", e.ExitCode)
+}
+
+// Is makes the crash that broke a pool an ErrBrokenProcessPool.
+func (e *WorkerCrashError) Is(target error) bool {
+	return e.broke && (target == ErrBrokenProcessPool || target == futures.ErrBrokenExecutor)
+}
+
+// Unwrap gives the Cause.
+func (e *WorkerCrashError) Unwrap() error { return e.Cause }
+
+// lastLine is the line of a worker's last words that says most: the head of a Go crash, or else the last one.
+func lastLine(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	line := lines[len(lines)-1]
+	for _, l := range lines {
+		if strings.HasPrefix(l, "panic: ") || strings.HasPrefix(l, "fatal error: ") || strings.HasPrefix(l, "runtime: goroutine stack exceeds") {
+			line = l
+			break
+		}
+	}
+	const most = 200
+	if len(line) > most {
+		line = line[:most] + "..."
+	}
+	return strings.ToValidUTF8(line, "?")
+}
+
+// A StartError says that a worker could not be started, or that it did not shake hands. The pool is broken then, unless
+// workers of the same command have worked before.
+type StartError struct {
+	Command string // what was to be started
+	Reason  string // what went wrong, and what a human should check
+	Stderr  string // the end of what the process wrote to standard error
+	Err     error  // the underlying error, if any
+}
+
+func (e *StartError) Error() string {
+	s := fmt.Sprintf("procpool: start worker %s: %s", e.Command, e.Reason)
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	if line := lastLine(e.Stderr); line != "" {
+		s += "\nlast words: " + line
+	}
+	return s
+}
+
+// Unwrap gives the underlying error.
+func (e *StartError) Unwrap() error { return e.Err }
+
+// An InitializerError says that the initializer failed in a worker. The pool is broken.
+type InitializerError struct {
+	Func   string // the initializer
+	PID    int    // of the worker
+	Stderr string // the end of what the worker wrote to standard error
+	Err    error  // the function's *futures.TaskError, or how the worker was lost meanwhile
+}
+
+func (e *InitializerError) Error() string {
+	return fmt.Sprintf("procpool: the initializer failed in worker %d, the pool is not usable any more: %v", e.PID, e.Err)
+}
+
+// Unwrap gives the function's failure.
+func (e *InitializerError) Unwrap() error { return e.Err }
+
+// ending is how a worker's process ended.
+type ending struct {
+	pid    int
+	state  *os.ProcessState
+	stderr string
+	cause  error // how it broke the protocol, if it did
+}
+
+// crash makes one call's error of the ending. t is the call that was running, if any.
+func (e ending) crash(t *task, cause error, broke bool) *WorkerCrashError {
+	if cause == nil {
+		cause = e.cause
+	}
+	c := &WorkerCrashError{PID: e.pid, ExitCode: -1, Stderr: e.stderr, Cause: cause, broke: broke}
+	if t != nil {
+		c.Func, c.Attempt = t.fn.name, t.attempt
+	}
+	if e.state != nil {
+		c.ExitCode = e.state.ExitCode()
+		c.Signal = signalOf(e.state)
+		c.CPU = e.state.UserTime() + e.state.SystemTime()
+		c.MaxRSS = maxRSS(e.state)
+	}
+	return c
+}

@@ -1,0 +1,478 @@
+package procpool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/go-plugin"
+
+	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/ipc"
+)
+
+// A link is a worker as the pool reaches it: its process and the goroutines that talk to it. It carries out what the state
+// decides and tells it what happens; it decides nothing itself.
+type link struct {
+	pool   *ProcessPoolExecutor
+	id     workerID
+	stderr tail
+	drains sync.WaitGroup // the two that drain the worker's output
+	writer sync.WaitGroup
+
+	mu      sync.Mutex
+	process *process       // nil until it was started
+	doomed  syscall.Signal // a signal that came before the process
+	posted  []action       // for the writer
+	closing bool           // the writer closes the requests once it has written everything
+
+	wake chan struct{} // holds a token while the writer has something to do
+	stop chan struct{} // closed when nothing more needs to be written
+}
+
+func newLink(p *ProcessPoolExecutor, id workerID) *link {
+	return &link{pool: p, id: id, wake: make(chan struct{}, 1), stop: make(chan struct{})}
+}
+
+// live is a link from beginning to end. The pool's WaitGroup waits for it.
+func (l *link) live() {
+	peer, err := l.start()
+	if err != nil {
+		l.end(!errors.Is(err, os.ErrDeadlineExceeded))
+		l.tell(func(s *state, now time.Time) { s.startFailed(l.id, l.startError(err), isFinal(err), now) })
+		l.release()
+		return
+	}
+	l.pool.config.Logger.Debug("procpool: worker ready", "pid", l.pid(), "build", peer.build)
+	l.writer.Go(l.write)
+	l.tell(func(s *state, now time.Time) { s.becameReady(l.id, peer.claims, peer.refuse, now) })
+	cause := l.read(peer.frames)
+	end := l.end(cause == nil)
+	end.cause = cause
+	l.tell(func(s *state, now time.Time) { s.gone(l.id, end, now) })
+	l.pool.config.Logger.Debug("procpool: worker gone", "pid", end.pid, "state", fmt.Sprint(end.state), "cause", cause)
+	l.release()
+}
+
+// tell is update with the time, for a link that the state still knows.
+func (l *link) tell(event func(*state, time.Time)) {
+	l.pool.update(func(s *state) { event(s, time.Now()) })
+}
+
+// peer is what the worker said of itself.
+type peer struct {
+	frames *ipc.Reader
+	build  string
+	claims *ipc.Claims
+	refuse func(*task) error
+}
+
+// start starts the process, shakes hands, and runs the initializer.
+func (l *link) start() (peer, error) {
+	deadline := time.Now().Add(l.pool.config.StartTimeout)
+	if err := shake(l.pool.config, l.pool.command.path, l.spawn); err != nil {
+		return peer{}, err
+	}
+	// From here on the deadline ends a silent worker; it is taken off when the worker is ready.
+	if err := l.process.responses.SetReadDeadline(deadline); err != nil {
+		return peer{}, err
+	}
+	_ = l.process.requests.SetWriteDeadline(deadline) // as above
+	frames := ipc.NewReader(l.process.responses, ipc.MaxHello)
+	hello, err := readHello(frames)
+	if err != nil {
+		return peer{}, err
+	}
+	p := peer{frames: frames, build: hello.Build, refuse: refusals(hello)}
+	welcome := ipc.WelcomeParam{Protocol: ipc.Version, MaxBody: ipc.MaxBody}
+	if slices.Contains(hello.Features, ipc.FeatureCancel) {
+		welcome.Features = append(welcome.Features, ipc.FeatureCancel)
+	}
+	if slices.Contains(hello.Features, ipc.FeatureClaims) {
+		if p.claims, err = l.process.claims(); err != nil {
+			return peer{}, err
+		}
+		welcome.Features = append(welcome.Features, ipc.FeatureClaims)
+		welcome.Slots = p.claims.Slots()
+	}
+	frames.SetLimit(ipc.MaxBody)
+	greeting := ipc.AppendNotification(nil, ipc.Welcome, welcome)
+	greeting = ipc.AppendNotification(greeting, "grease", nil) // workers ignore what they do not know, and this keeps it so
+	if _, err := l.process.requests.Write(greeting); err != nil {
+		return peer{}, fmt.Errorf("write welcome: %w", err)
+	}
+	if err := l.initialize(frames); err != nil {
+		return peer{}, err
+	}
+	return p, errors.Join(l.process.responses.SetReadDeadline(time.Time{}), l.process.requests.SetWriteDeadline(time.Time{}))
+}
+
+// spawn starts the process and the goroutines that drain its output. env is what go-plugin adds.
+func (l *link) spawn(env []string) (*plugged, error) {
+	config := l.pool.config
+	cmd := exec.Command(l.pool.command.path, l.pool.command.args...)
+	cmd.Dir = config.Dir
+	cmd.Env = config.Env
+	if cmd.Env == nil {
+		cmd.Env = os.Environ()
+	}
+	cmd.Env = append(slices.Clip(cmd.Env), env...)
+	process, err := startProcess(cmd)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	l.process = process
+	if l.doomed != 0 {
+		process.signal(l.doomed)
+	}
+	l.mu.Unlock()
+
+	logger := config.Logger.With("pid", process.pid())
+	stdoutLines := &lines{each: func(line string) { logger.Debug(line, "stream", "stdout") }}
+	handshake, line := io.Pipe()
+	log, stderrLog := io.Pipe()
+	filter := &handshakeFilter{line: line, rest: combined{l.pool.output, stdoutLines}}
+	l.drains.Go(func() {
+		drain(process.stdout, filter)
+		filter.close()
+		stdoutLines.close()
+	})
+	l.drains.Go(func() {
+		drain(process.stderr, &l.stderr, l.pool.output, stderrLog)
+		_ = stderrLog.Close() // an io.Pipe closes without error
+	})
+	return &plugged{name: config.Worker.String(), process: process, stdout: handshake, stderr: log}, nil
+}
+
+func readHello(frames *ipc.Reader) (hello ipc.HelloParam, err error) {
+	body, err := frames.Next()
+	if err != nil {
+		return hello, fmt.Errorf("read hello: %w", err)
+	}
+	m, err := ipc.ParseMessage(body)
+	if err != nil {
+		return hello, fmt.Errorf("read hello: %w", err)
+	}
+	if m.Kind != ipc.KindNotification || string(m.Name) != ipc.Hello {
+		return hello, fmt.Errorf("read hello: %w: the worker's first message is another", ipc.ErrProtocol)
+	}
+	if err := ipc.DecodeParam(m.Value, &hello); err != nil {
+		return hello, fmt.Errorf("read hello: %w", err)
+	}
+	if hello.Protocol != ipc.Version {
+		return hello, fmt.Errorf("%w: the worker (%s) speaks version %d, this host version %d: build both from the same release",
+			ipc.ErrProtocol, hello.Build, hello.Protocol, ipc.Version)
+	}
+	return hello, nil
+}
+
+// refusals says of a call why this worker cannot run it.
+func refusals(hello ipc.HelloParam) func(*task) error {
+	offers := make(map[string]ipc.Function, len(hello.Functions))
+	names := make([]string, 0, len(hello.Functions))
+	for _, f := range hello.Functions {
+		offers[f.Name] = f
+		names = append(names, f.Name)
+	}
+	known := make(map[*function]error) // guarded by the pool's mu, like every call of refuse
+	return func(t *task) error {
+		err, ok := known[t.fn]
+		if !ok {
+			offer, offered := offers[t.fn.name]
+			if !offered {
+				err = fmt.Errorf("procpool: %w: the worker (%s) does not offer %q: it offers %s", futures.ErrNoBody, hello.Build, t.fn.name, strings.Join(names, ", "))
+			} else {
+				err = t.fn.compare(offer, hello.Build)
+			}
+			known[t.fn] = err
+		}
+		return err
+	}
+}
+
+// compare refuses a worker's function of other types.
+func (f *function) compare(offer ipc.Function, build string) error {
+	for _, c := range []struct{ what, here, there string }{{"takes", f.in, offer.In}, {"returns", f.out, offer.Out}} {
+		if c.there != "" && c.there != c.here {
+			return fmt.Errorf("procpool: %w: %s %s %s in this program and %s in the worker (%s): build both from the same source",
+				futures.ErrNotShareable, f.name, c.what, c.here, c.there, build)
+		}
+	}
+	return nil
+}
+
+// initialize runs the initializer in the worker.
+func (l *link) initialize(frames *ipc.Reader) error {
+	init := l.pool.config.Initializer
+	if init.IsZero() {
+		return nil
+	}
+	name := init.Func().Name()
+	failed := func(err error) error {
+		return &InitializerError{Func: name, PID: l.process.pid(), Stderr: l.stderr.String(), Err: err}
+	}
+	if _, err := l.process.requests.Write(ipc.AppendRequest(nil, ipc.InitializerID, name, ipc.Meta{}, l.pool.initArg)); err != nil {
+		return failed(fmt.Errorf("the worker was lost: %w", err))
+	}
+	for {
+		body, err := frames.Next()
+		if err != nil {
+			return failed(fmt.Errorf("the worker was lost, or took longer than Config.StartTimeout: %w", err))
+		}
+		m, err := ipc.ParseMessage(body)
+		if err != nil {
+			return failed(err)
+		}
+		if m.Kind == ipc.KindNotification {
+			continue
+		}
+		if m.Kind != ipc.KindResponse || m.ID != ipc.InitializerID {
+			return failed(fmt.Errorf("%w: the worker answered call %d, which it was not sent", ipc.ErrProtocol, m.ID))
+		}
+		if len(m.Failure) == 0 {
+			return nil
+		}
+		var f ipc.Failure
+		if err := ipc.DecodeParam(m.Failure, &f); err != nil {
+			return failed(err)
+		}
+		return failed(f.Err(name))
+	}
+}
+
+// read takes in responses and settles their calls, until the worker closes its end, which is no error, or breaks the
+// protocol.
+func (l *link) read(frames *ipc.Reader) error {
+	for {
+		body, err := frames.Next()
+		if errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil // the deadline is set when the process has ended: somebody else holds the pipe
+		}
+		if err != nil {
+			return fmt.Errorf("read a response: %w", err)
+		}
+		m, err := ipc.ParseMessage(body)
+		if err != nil {
+			return err
+		}
+		switch m.Kind {
+		case ipc.KindNotification: // of a later version
+		case ipc.KindResponse:
+			if err := l.settle(m); err != nil {
+				return err
+			}
+		default:
+			return fmt.Errorf("%w: a worker makes no requests", ipc.ErrProtocol)
+		}
+	}
+}
+
+// settle gives a call its outcome.
+func (l *link) settle(m ipc.Message) error {
+	var f ipc.Failure
+	if len(m.Failure) > 0 {
+		if err := ipc.DecodeParam(m.Failure, &f); err != nil {
+			return err
+		}
+	}
+	var t *task
+	var err error
+	l.tell(func(s *state, now time.Time) {
+		t, err = s.answered(l.id, m.ID, f.Kind == ipc.FailedWithdrawn, now)
+	})
+	switch {
+	case err != nil:
+		return err
+	case t == nil: // it was withdrawn
+	case len(m.Failure) > 0:
+		t.call.Reject(t.explain(f.Err(t.fn.name)))
+	default:
+		if err := ipc.DecodeValue(m.Value, t.call.Out()); err != nil {
+			t.call.Reject(fmt.Errorf("procpool: the result of %s: %w", t.fn.name, err))
+			return nil
+		}
+		t.call.Resolve()
+	}
+	return nil
+}
+
+// explain adds the reason of the interruption to the failure of a function that gave in to it.
+func (t *task) explain(err error) error {
+	var failed *futures.TaskError
+	gaveIn := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	if t.interrupted != nil && gaveIn && errors.As(err, &failed) && !errors.Is(err, t.interrupted) {
+		failed.Causes = append(failed.Causes, t.interrupted)
+	}
+	return err
+}
+
+// post leaves an action to the writer. It never waits.
+func (l *link) post(a action) {
+	l.mu.Lock()
+	if a.kind == actDismiss {
+		l.closing = true
+	} else {
+		l.posted = append(l.posted, a)
+	}
+	l.mu.Unlock()
+	select {
+	case l.wake <- struct{}{}:
+	default: // it has been told already
+	}
+}
+
+// directWrite is the size of an argument from which on it is written from where it is, instead of being copied together
+// with others.
+const directWrite = 32 << 10
+
+// write is the writer's life. A worker that does not read holds up its own writer and nobody else.
+func (l *link) write() {
+	var batch []action
+	var buf []byte
+	for {
+		select {
+		case <-l.wake:
+		case <-l.stop:
+			return
+		}
+		l.mu.Lock()
+		batch, l.posted = l.posted, batch[:0]
+		closing := l.closing
+		l.mu.Unlock()
+		var err error
+		buf, err = l.writeBatch(buf[:0], batch)
+		clear(batch)
+		if err != nil {
+			return // the reader sees the worker's end
+		}
+		if closing {
+			_ = l.process.requests.Close() // the worker takes it as its leave
+			return
+		}
+	}
+}
+
+func (l *link) writeBatch(buf []byte, batch []action) ([]byte, error) {
+	for _, a := range batch {
+		if a.kind == actInterrupt {
+			buf = ipc.AppendNotification(buf, ipc.Cancel, ipc.CancelParam{ID: a.id, Reason: a.reason})
+		} else {
+			buf = ipc.AppendRequest(buf, a.id, a.task.fn.name, a.task.meta(a.attempt), a.task.arg)
+		}
+		if len(buf) >= directWrite {
+			if _, err := l.process.requests.Write(buf); err != nil {
+				return buf, err
+			}
+			if buf = buf[:0]; cap(buf) > 64*directWrite {
+				buf = nil
+			}
+		}
+	}
+	if len(buf) == 0 {
+		return buf, nil
+	}
+	_, err := l.process.requests.Write(buf)
+	return buf, err
+}
+
+// signal sends a signal to the worker's process group, now or as soon as there is one.
+func (l *link) signal(sig syscall.Signal) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.process == nil {
+		l.doomed = sig
+		return
+	}
+	l.process.signal(sig)
+}
+
+func (l *link) pid() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.process == nil {
+		return 0
+	}
+	return l.process.pid()
+}
+
+const (
+	// exitTime bounds how long a worker that has closed its end of a pipe may take to exit.
+	exitTime = 500 * time.Millisecond
+	// outputTime bounds how long a link waits for Config.Stderr and Config.Logger to take a worker's last words.
+	outputTime = 2 * drainTime
+)
+
+// end sees the process off, which exits by itself soon if patient is true. After it there is no process, and of the link's
+// goroutines only live, and those that a user's Writer or Logger does not let go.
+func (l *link) end(patient bool) ending {
+	if l.process == nil {
+		return ending{}
+	}
+	if patient {
+		select {
+		case <-l.process.exited:
+		case <-time.After(exitTime):
+		}
+	}
+	l.process.signal(syscall.SIGKILL)
+	<-l.process.exited // SIGKILL cannot be ignored
+	close(l.stop)
+	_ = l.process.requests.SetWriteDeadline(time.Now()) // fails only for a file that is closed
+	l.writer.Wait()
+	drained := make(chan struct{})
+	go func() { // ends with the drains
+		l.drains.Wait()
+		close(drained)
+	}()
+	select {
+	case <-drained:
+	case <-time.After(outputTime):
+	}
+	return ending{pid: l.process.pid(), state: l.process.state, stderr: l.stderr.String()}
+}
+
+// startError says what a human can do about a worker that did not start.
+func (l *link) startError(err error) error {
+	var initializer *InitializerError
+	if errors.As(err, &initializer) {
+		return err
+	}
+	e := &StartError{Command: l.pool.config.Worker.String(), Stderr: l.stderr.String(), Err: err}
+	switch {
+	case l.process == nil:
+		e.Reason = "it cannot be executed: check the path, its permissions and Config.Dir"
+	case l.process.state.ExitCode() >= 0:
+		e.Reason = fmt.Sprintf("it exited with code %d before it was ready: is it a worker, that is, does its main call worker.Main, or worker.MainIfWorker for procpool.Self?", l.process.state.ExitCode())
+	case errors.Is(err, ipc.ErrProtocol):
+		e.Reason = "it does not speak the protocol"
+	default:
+		e.Reason = fmt.Sprintf("it was not ready within Config.StartTimeout (%v), or ended meanwhile (%v)", l.pool.config.StartTimeout, l.process.state)
+	}
+	return e
+}
+
+// isFinal reports whether the next worker would fail to start for the same reason.
+func isFinal(err error) bool {
+	var initializer *InitializerError
+	return errors.As(err, &initializer) || errors.Is(err, ipc.ErrProtocol) || errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) ||
+		errors.Is(err, plugin.ErrChecksumsDoNotMatch)
+}
+
+// release gives back what the pool and the system keep for the link.
+func (l *link) release() {
+	l.pool.mu.Lock()
+	delete(l.pool.link, l.id)
+	l.pool.mu.Unlock()
+	if l.process != nil {
+		l.process.close()
+	}
+}

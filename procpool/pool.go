@@ -1,0 +1,328 @@
+package procpool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/ipc"
+)
+
+// A ProcessPoolExecutor is a [futures.Executor] over worker processes.
+type ProcessPoolExecutor struct {
+	config  Config
+	command resolved
+	initArg []byte        // encoded argument of Config.Initializer
+	output  io.Writer     // Config.Stderr, serialised; nil without
+	room    chan struct{} // a token for each waiting call; nil without MaxQueue
+	closed  chan struct{} // closed once calls are refused
+	over    chan struct{} // closed once no worker is left and none will be started
+	links   sync.WaitGroup
+	batches atomic.Uint64
+
+	functionsMu sync.RWMutex
+	functions   map[functionKey]*function
+
+	mu    sync.Mutex
+	state *state
+	link  map[workerID]*link
+	alarm *time.Timer // calls tick at armed
+	armed time.Time   // zero: not at all
+}
+
+// New makes a pool. It starts no process and no goroutine; the first Submit does (row P4). The error joins everything that is
+// wrong with config.
+func New(config Config) (*ProcessPoolExecutor, error) {
+	config, err := config.complete()
+	if err != nil {
+		return nil, err
+	}
+	if !supported {
+		return nil, fmt.Errorf("procpool: %w: worker processes on this system", errors.ErrUnsupported)
+	}
+	p := &ProcessPoolExecutor{
+		config:    config,
+		closed:    make(chan struct{}),
+		over:      make(chan struct{}),
+		link:      make(map[workerID]*link),
+		functions: make(map[functionKey]*function),
+		state: newState(policy{
+			maxWorkers:  config.MaxWorkers,
+			maxTasks:    config.MaxTasksPerChild,
+			idleTimeout: config.IdleTimeout,
+			killGrace:   config.KillGrace,
+			onCrash:     config.OnCrash,
+			maxFutile:   config.MaxCrashes,
+			window:      batchWindow,
+		}),
+	}
+	if p.command.path, p.command.args, err = config.Worker.resolve(); err != nil {
+		return nil, fmt.Errorf("procpool: Config.Worker: %w", err)
+	}
+	if !config.Initializer.IsZero() {
+		if p.initArg, err = ipc.AppendValue(nil, config.Initializer.Arg()); err != nil {
+			return nil, fmt.Errorf("procpool: Config.Initializer: the argument of %s: %w", config.Initializer.Func().Name(), err)
+		}
+	}
+	if config.MaxQueue > 0 {
+		p.room = make(chan struct{}, config.MaxQueue)
+	}
+	if config.Stderr != nil {
+		p.output = &serialWriter{w: config.Stderr}
+	}
+	return p, nil
+}
+
+// batchWindow is how much work may be sent ahead to a worker, by measured durations.
+const batchWindow = time.Millisecond
+
+// resolved is a program and its arguments.
+type resolved struct {
+	path string
+	args []string
+}
+
+// Submit implements [futures.Executor]; call [futures.Submit] instead. The argument is encoded before Submit returns, so it may
+// be changed afterwards; one that cannot be encoded fails its own call and nothing else (row P31). Submit waits only for
+// room in a bounded queue.
+func (p *ProcessPoolExecutor) Submit(c futures.Call) {
+	if t := p.accept(c, 0); t != nil {
+		p.enqueue([]*task{t})
+	}
+}
+
+// SubmitBatch implements [futures.Batcher]: the calls go to one worker together.
+func (p *ProcessPoolExecutor) SubmitBatch(calls []futures.Call) {
+	batch := p.batches.Add(1)
+	tasks := make([]*task, 0, len(calls))
+	for _, c := range calls {
+		if p.room != nil && len(p.room) == cap(p.room) { // the rest of the batch must move on for there to be room
+			p.enqueue(tasks)
+			tasks = nil
+		}
+		if t := p.accept(c, batch); t != nil {
+			tasks = append(tasks, t)
+		}
+	}
+	p.enqueue(tasks)
+}
+
+// accept makes a task of c, or settles it and returns nil.
+func (p *ProcessPoolExecutor) accept(c futures.Call, batch uint64) *task {
+	fn := p.function(c.Func())
+	arg, err := ipc.AppendValue(nil, c.Arg())
+	if err != nil {
+		c.Reject(fmt.Errorf("procpool: the argument of %s: %w", fn.name, err))
+		return nil
+	}
+	t := &task{pool: p, call: c, fn: fn, arg: arg, timeout: c.Timeout(), retries: c.Retries(), batch: batch}
+	if p.room != nil {
+		select {
+		case p.room <- struct{}{}:
+			t.hasRoom = true
+		case <-p.closed: // which is why it is refused below
+		case <-c.Context().Done(): // which cancels the call
+			return nil
+		}
+	}
+	return t
+}
+
+// functionKey tells Funcs apart.
+type functionKey struct {
+	name    string
+	in, out reflect.Type
+}
+
+// function finds what the pool knows of fn.
+func (p *ProcessPoolExecutor) function(fn futures.Callable) *function {
+	key := functionKey{name: fn.Name()}
+	key.in, key.out = fn.Types()
+	p.functionsMu.RLock()
+	f := p.functions[key]
+	p.functionsMu.RUnlock()
+	if f != nil {
+		return f
+	}
+	f = &function{name: key.name, in: ipc.Fingerprint(key.in), out: ipc.Fingerprint(key.out)}
+	p.functionsMu.Lock()
+	defer p.functionsMu.Unlock()
+	if known := p.functions[key]; known != nil {
+		return known
+	}
+	p.functions[key] = f
+	return f
+}
+
+func (p *ProcessPoolExecutor) enqueue(tasks []*task) {
+	p.update(func(s *state) {
+		accepted := tasks[:0]
+		for _, t := range tasks {
+			err := s.refusal(t)
+			if err == nil && t.call.Hold(t) {
+				accepted = append(accepted, t)
+				continue
+			}
+			if t.hasRoom {
+				s.left++
+			}
+			if err != nil {
+				s.reject(t, err)
+			}
+		}
+		s.submitted(accepted, time.Now())
+	})
+}
+
+// Shutdown implements [futures.Executor]. What was accepted is finished, by workers that are started for it if need be. Workers
+// that do not leave within Config.KillGrace are killed, so the wait ends once the last call has.
+func (p *ProcessPoolExecutor) Shutdown(ctx context.Context, opts ...futures.ShutdownOption) error {
+	cancel := futures.CollectShutdown(opts).CancelFutures
+	p.update(func(s *state) { s.shutdown(cancel, time.Now()) })
+	select {
+	case <-p.over:
+		p.links.Wait() // what is left to them is bounded
+		return nil
+	case <-ctx.Done():
+	}
+	select {
+	case <-p.over: // both were ready
+		p.links.Wait()
+		return nil
+	default:
+		return context.Cause(ctx)
+	}
+}
+
+// Close is Shutdown without a bound on the wait.
+func (p *ProcessPoolExecutor) Close() error { return p.Shutdown(context.Background()) }
+
+// TerminateWorkers shuts the pool down, cancels what has not started, and asks every worker to end at once (SIGTERM); those that
+// have not within Config.KillGrace are killed. It does not wait; Close does (rows P63 to P65).
+func (p *ProcessPoolExecutor) TerminateWorkers() {
+	p.update(func(s *state) { s.terminate(syscall.SIGTERM, time.Now()) })
+}
+
+// KillWorkers is TerminateWorkers without asking (SIGKILL).
+func (p *ProcessPoolExecutor) KillWorkers() {
+	p.update(func(s *state) { s.terminate(syscall.SIGKILL, time.Now()) })
+}
+
+// Stats tells where the pool stands now.
+func (p *ProcessPoolExecutor) Stats() Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	stats := p.state.snapshot()
+	for id, l := range p.link {
+		if pid := l.pid(); pid != 0 && p.state.worker(id) != nil {
+			stats.PIDs = append(stats.PIDs, pid)
+		}
+	}
+	return stats
+}
+
+// update tells the state of an event and carries out what it decides. What goes to a worker's outbox does so before the
+// next event, so that a call is never overtaken by its own cancel; the rest happens without the lock.
+func (p *ProcessPoolExecutor) update(event func(*state)) {
+	p.mu.Lock()
+	event(p.state)
+	var later []action
+	for _, a := range p.state.todo {
+		switch a.kind {
+		case actSend, actInterrupt, actDismiss:
+			p.link[a.worker].post(a)
+		case actLaunch:
+			p.launch(a.worker)
+		default:
+			later = append(later, a)
+		}
+	}
+	clear(p.state.todo)
+	p.state.todo = p.state.todo[:0]
+	for ; p.state.left > 0; p.state.left-- {
+		<-p.room // a token of a task that has left the queue: never waits
+	}
+	p.setAlarm()
+	if p.state.broken != nil || p.state.closing {
+		p.refuse()
+	}
+	p.mu.Unlock()
+	for _, a := range later {
+		p.perform(a)
+	}
+}
+
+// refuse lets go of whoever waits for room. It is called with mu held.
+func (p *ProcessPoolExecutor) refuse() {
+	select {
+	case <-p.closed:
+	default:
+		close(p.closed)
+	}
+}
+
+func (p *ProcessPoolExecutor) perform(a action) {
+	switch a.kind {
+	case actReject:
+		a.task.call.Reject(a.err)
+	case actCancel:
+		a.task.call.Cancel()
+	case actSignal:
+		p.mu.Lock()
+		l := p.link[a.worker]
+		p.mu.Unlock()
+		if l != nil {
+			l.signal(a.signal)
+		}
+	case actOver:
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		select {
+		case <-p.over:
+		default:
+			close(p.over)
+			p.stopAlarm()
+		}
+	}
+}
+
+// launch starts the life of a link. It is called with mu held.
+func (p *ProcessPoolExecutor) launch(id workerID) {
+	l := newLink(p, id)
+	p.link[id] = l
+	p.links.Go(l.live)
+}
+
+// setAlarm sees that tick is called when the state wants it. It is called with mu held.
+func (p *ProcessPoolExecutor) setAlarm() {
+	at := p.state.alarm
+	if at.IsZero() || !p.armed.IsZero() && !at.Before(p.armed) {
+		return
+	}
+	p.armed = at
+	if p.alarm == nil {
+		p.alarm = time.AfterFunc(time.Until(at), p.tick)
+		return
+	}
+	p.alarm.Reset(time.Until(at))
+}
+
+func (p *ProcessPoolExecutor) stopAlarm() {
+	if p.alarm != nil {
+		p.alarm.Stop()
+	}
+}
+
+func (p *ProcessPoolExecutor) tick() {
+	p.update(func(s *state) {
+		p.armed = time.Time{}
+		s.tick(time.Now())
+	})
+}

@@ -1,0 +1,45 @@
+package procpool
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+const rssUnit = 1024 // of ru_maxrss, in bytes
+
+// processAttributes: a group of its own, so that it can be ended with all it starts; and an end with this host. The second
+// backs up the end of its requests, which a worker sees as well, but perhaps late.
+func processAttributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}
+
+// awaitExit returns when a child has ended, and leaves it to be waited for.
+func awaitExit(pid int) {
+	for {
+		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		if !errors.Is(err, unix.EINTR) {
+			return
+		}
+	}
+}
+
+// sharedMemory is a file of zeros that only those who are given it can reach. It cannot change its size, which keeps a
+// worker from cutting it off under the host.
+func sharedMemory(size int64) (*os.File, error) {
+	fd, err := unix.MemfdCreate("claims", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		return nil, fmt.Errorf("memfd_create: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), "claims")
+	if err := f.Truncate(size); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL); err != nil {
+		return nil, errors.Join(fmt.Errorf("seal: %w", err), f.Close())
+	}
+	return f, nil
+}

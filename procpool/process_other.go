@@ -1,0 +1,29 @@
+//go:build !unix
+
+package procpool
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"syscall"
+
+	"github.com/seed7d1be1d5/concurrent/ipc"
+)
+
+// Workers inherit descriptors by number, which this system cannot do: New refuses.
+const supported = false
+
+type process struct {
+	requests, responses, stdout, stderr *os.File
+	exited                              chan struct{}
+	state                               *os.ProcessState
+}
+
+func startProcess(*exec.Cmd) (*process, error)       { return nil, errors.ErrUnsupported }
+func (p *process) signal(syscall.Signal)             {}
+func (p *process) pid() int                          { return 0 }
+func (p *process) close()                            {}
+func (p *process) claims() (*ipc.Claims, error)      { return nil, errors.ErrUnsupported }
+func signalOf(*os.ProcessState) (sig syscall.Signal) { return sig }
+func maxRSS(*os.ProcessState) int64                  { return 0 }

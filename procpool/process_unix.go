@@ -1,0 +1,164 @@
+//go:build unix
+
+package procpool
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/seed7d1be1d5/concurrent/ipc"
+)
+
+const supported = true
+
+// claimSlots bounds how many calls may be sent ahead to a worker.
+const claimSlots = 1024
+
+// A process is a running worker program: its descriptors, its group, its end. Nothing here knows of calls.
+type process struct {
+	cmd       *exec.Cmd
+	requests  *os.File // this host writes
+	responses *os.File // this host reads
+	stdout    *os.File // this host reads
+	stderr    *os.File // this host reads
+	memory    []byte   // the claim table; nil if it cannot be had
+	exited    chan struct{}
+	state     *os.ProcessState // set before exited is closed
+
+	mu     sync.Mutex
+	reaped bool // the pid may be somebody else's
+}
+
+// drainTime bounds how long the pipes of a process that has ended are read, should a stranger hold their other end.
+const drainTime = 500 * time.Millisecond
+
+// startProcess starts cmd as the leader of a process group, with pipes and claim table as its descriptors 3 to 5.
+func startProcess(cmd *exec.Cmd) (p *process, err error) {
+	var theirs, ours []*os.File
+	defer func() {
+		for _, f := range theirs {
+			_ = f.Close() // the process has its own copies
+		}
+		if err != nil {
+			for _, f := range ours {
+				_ = f.Close() // nothing was written
+			}
+		}
+	}()
+	// pipe makes a pipe and returns this host's end of it.
+	pipe := func(hostReads bool) (our, their *os.File) {
+		if err != nil {
+			return nil, nil
+		}
+		var r, w *os.File
+		if r, w, err = os.Pipe(); err != nil {
+			return nil, nil
+		}
+		if our, their = w, r; hostReads {
+			our, their = r, w
+		}
+		ours, theirs = append(ours, our), append(theirs, their)
+		return our, their
+	}
+	p = &process{cmd: cmd, exited: make(chan struct{})}
+	var childRequests, childResponses *os.File
+	p.requests, childRequests = pipe(false)
+	p.responses, childResponses = pipe(true)
+	var childStdout, childStderr *os.File
+	p.stdout, childStdout = pipe(true)
+	p.stderr, childStderr = pipe(true)
+	if err != nil {
+		return nil, fmt.Errorf("make pipes: %w", err)
+	}
+	cmd.Stdout, cmd.Stderr = childStdout, childStderr
+	cmd.ExtraFiles = []*os.File{childRequests, childResponses}
+	table, err := sharedMemory(claimSlots * 8)
+	if err != nil {
+		return nil, fmt.Errorf("make the claim table: %w", err)
+	}
+	theirs = append(theirs, table)
+	cmd.ExtraFiles = append(cmd.ExtraFiles, table)
+	p.memory, err = syscall.Mmap(int(table.Fd()), 0, claimSlots*8, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("map the claim table: %w", err)
+	}
+	cmd.SysProcAttr = processAttributes()
+	started := make(chan error)
+	go p.wait(started) // ends with the process
+	if err = <-started; err != nil {
+		p.unmap()
+		return nil, err
+	}
+	return p, nil
+}
+
+// wait starts the process and waits for its end, both on one thread, which lives as long: the signal that Linux sends on the
+// parent's death follows the thread that forked (golang/go#27505).
+func (p *process) wait(started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := p.cmd.Start()
+	started <- err
+	if err != nil {
+		return
+	}
+	awaitExit(p.cmd.Process.Pid) // it is still a zombie, so its pid and its group are its own
+	p.mu.Lock()
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // what it started and left behind; an error says that there is nothing
+	p.state, _ = p.cmd.Process.Wait()                     // it has ended, so this neither waits nor fails
+	p.reaped = true
+	p.mu.Unlock()
+	deadline := time.Now().Add(drainTime)
+	for _, f := range []*os.File{p.responses, p.stdout, p.stderr} {
+		_ = f.SetReadDeadline(deadline) // fails only for a file that is closed, which nobody reads
+	}
+	close(p.exited)
+}
+
+// signal reaches the whole process group, unless the process has been waited for: the pid may be somebody else's then.
+func (p *process) signal(sig syscall.Signal) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.reaped {
+		_ = syscall.Kill(-p.cmd.Process.Pid, sig) // an error says that it is gone
+	}
+}
+
+func (p *process) pid() int { return p.cmd.Process.Pid }
+
+// close gives back what the process had of this host. It is called when the process has ended and nobody uses its claims.
+func (p *process) close() {
+	for _, f := range []*os.File{p.requests, p.responses, p.stdout, p.stderr} {
+		_ = f.Close() // the other end is gone
+	}
+	p.unmap()
+}
+
+func (p *process) unmap() {
+	_ = syscall.Munmap(p.memory) // fails only for what is not mapped
+	p.memory = nil
+}
+
+// claims lays the claim table over the memory shared with the worker.
+func (p *process) claims() (*ipc.Claims, error) { return ipc.NewClaims(p.memory) }
+
+func signalOf(s *os.ProcessState) syscall.Signal {
+	if ws, ok := s.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		return ws.Signal()
+	}
+	return 0
+}
+
+// maxRSS is in bytes.
+func maxRSS(s *os.ProcessState) int64 {
+	usage, ok := s.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return 0
+	}
+	return int64(usage.Maxrss) * rssUnit
+}

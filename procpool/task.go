@@ -1,0 +1,131 @@
+package procpool
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/ipc"
+)
+
+// task is one accepted call. Its first block is fixed at submission. The second belongs to the pool's state, but for id and
+// claims, which the call's lease reads as well: they change only while the call is not lent.
+type task struct {
+	pool    *ProcessPoolExecutor
+	call    futures.Call
+	fn      *function
+	arg     []byte // encoded
+	timeout time.Duration
+	batch   uint64 // calls of one batch go to one worker together; 0 is none
+
+	next, prev  *task // in the queue
+	queued      bool
+	hasRoom     bool        // holds a token of the pool's bounded queue
+	attempt     int         // how often it was sent
+	retries     int         // how often it may still run again
+	again       bool        // it has started before, and was lost in a crash
+	interrupted error       // why its ctx is done, once it has started
+	id          uint64      // at the worker that has it
+	claims      *ipc.Claims // of that worker; nil if it takes one call at a time
+}
+
+// function is what a pool knows of a Func. There is one for each name and pair of types.
+type function struct {
+	name    string
+	in, out string // fingerprints of the types
+
+	cost  time.Duration // how long its calls take, learned by the state
+	timed bool          // cost says something
+}
+
+// Cancelled implements [futures.Holder].
+func (t *task) Cancelled() {
+	t.pool.update(func(s *state) { s.cancelled(t, time.Now()) })
+}
+
+// Interrupt implements [futures.Holder].
+func (t *task) Interrupt(cause error) {
+	t.pool.update(func(s *state) { s.interrupt(t, cause, time.Now()) })
+}
+
+// Started implements [futures.Lease]. A slot that a worker has scribbled over counts as started: what it has, it may have run.
+func (t *task) Started() bool { return t.claims.State(t.id) != ipc.ClaimQueued }
+
+// Withdraw implements [futures.Lease].
+func (t *task) Withdraw() bool { return t.claims.Withdraw(t.id) }
+
+// takeBack makes the call the pool's again if its worker has not started it.
+func (t *task) takeBack() bool {
+	if t.claims == nil {
+		return false
+	}
+	if t.again {
+		return t.Withdraw()
+	}
+	return t.call.Recall()
+}
+
+// meta is what the request of an attempt says of the call besides its argument.
+func (t *task) meta(attempt int) ipc.Meta {
+	m := ipc.Meta{Timeout: int64(t.timeout)}
+	if deadline, ok := t.call.Context().Deadline(); ok {
+		m.Deadline = deadline.UnixNano()
+	}
+	if attempt > 1 {
+		m.Attempt = attempt
+	}
+	return m
+}
+
+// reason says in the protocol's words why a call is interrupted.
+func reason(cause error) string {
+	switch {
+	case errors.Is(cause, futures.ErrTimeout):
+		return ipc.ReasonTimeout
+	case errors.Is(cause, context.DeadlineExceeded):
+		return ipc.ReasonDeadline
+	default:
+		return ipc.ReasonCancelled
+	}
+}
+
+// queue is a list of waiting tasks, oldest first. A task is in one queue at most.
+type queue struct {
+	head, tail *task
+	len        int
+}
+
+func (q *queue) pushBack(t *task) { q.insert(t, q.tail, nil) }
+
+func (q *queue) pushFront(t *task) { q.insert(t, nil, q.head) }
+
+func (q *queue) insert(t, prev, next *task) {
+	t.prev, t.next, t.queued = prev, next, true
+	if prev == nil {
+		q.head = t
+	} else {
+		prev.next = t
+	}
+	if next == nil {
+		q.tail = t
+	} else {
+		next.prev = t
+	}
+	q.len++
+}
+
+func (q *queue) remove(t *task) {
+	if t.prev == nil {
+		q.head = t.next
+	} else {
+		t.prev.next = t.next
+	}
+	if t.next == nil {
+		q.tail = t.prev
+	} else {
+		t.next.prev = t.prev
+	}
+	t.prev, t.next, t.queued = nil, nil, false
+	q.len--
+}

@@ -1,0 +1,25 @@
+// Package worker turns a program into a worker of a process pool. The whole of one is
+//
+//	func main() { worker.Main(tasks.IsPrime) }
+//
+// and a program that is its own worker begins its main with
+//
+//	worker.MainIfWorker(tasks.IsPrime)
+//
+// # What a worker is
+//
+//	fd 3 ── frames ──▶ reader ── requests ──▶ runner ── one call at a time ──▶ Func
+//	                     │ cancels its ctx ──▶   │
+//	                     │                       ▼
+//	                     ▼                    outbox ── frames ──▶ fd 4
+//	            end of file: exit at once
+//
+// The reader never waits for the runner, so it always sees a cancel, and the end of its descriptor: then the host is gone
+// or wants the worker gone, and the process exits at once, whatever it is doing. Standard output and standard error belong
+// to the functions; the host collects both. Standard input is empty.
+//
+// A function is run on its own, with a ctx that is done when the caller's is or when the call has run for its
+// [futures.Timeout]. One that does not listen costs its worker: the host kills it after Config.KillGrace.
+//
+// The package links neither go-plugin nor grpc; a worker starts in a few milliseconds.
+package worker

@@ -1,0 +1,20 @@
+//go:build !unix
+
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+)
+
+type pipes struct {
+	requests, responses *os.File
+	claims              []byte
+}
+
+// inherit: descriptors are inherited by number, which this system cannot do.
+func inherit() (pipes, error) {
+	return pipes{}, fmt.Errorf("%w: worker processes on %s", errors.ErrUnsupported, runtime.GOOS)
+}

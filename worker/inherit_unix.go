@@ -1,0 +1,48 @@
+//go:build unix
+
+package worker
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+
+	"github.com/seed7d1be1d5/concurrent/ipc"
+)
+
+// pipes is what a worker inherits from its host.
+type pipes struct {
+	requests, responses *os.File
+	claims              []byte // nil if the host has no claim table for this worker
+}
+
+// inherit takes over the descriptors, and keeps them from programs that the functions may start: a grandchild that held
+// one would keep the host from seeing this worker's end.
+func inherit() (pipes, error) {
+	for _, fd := range []int{ipc.FDRequests, ipc.FDResponses} {
+		var st syscall.Stat_t
+		if err := syscall.Fstat(fd, &st); err != nil || st.Mode&syscall.S_IFMT != syscall.S_IFIFO {
+			return pipes{}, fmt.Errorf("descriptor %d is not a pipe: a host must pass the pipes of PROTOCOL.md", fd)
+		}
+		syscall.CloseOnExec(fd)
+	}
+	return pipes{
+		requests:  os.NewFile(ipc.FDRequests, "requests"),
+		responses: os.NewFile(ipc.FDResponses, "responses"),
+		claims:    mapClaims(),
+	}, nil
+}
+
+// mapClaims maps the claim table, for as long as the process lives.
+func mapClaims() []byte {
+	var st syscall.Stat_t
+	if err := syscall.Fstat(ipc.FDClaims, &st); err != nil || st.Mode&syscall.S_IFMT != syscall.S_IFREG || st.Size <= 0 || st.Size > 1<<24 {
+		return nil
+	}
+	syscall.CloseOnExec(ipc.FDClaims)
+	mem, err := syscall.Mmap(ipc.FDClaims, 0, int(st.Size), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED)
+	if err != nil {
+		return nil // the host then sends one call at a time
+	}
+	return mem
+}
