@@ -30,7 +30,7 @@ func counted(taken *int, limit int) iter.Seq[int] {
 
 const endless = -1
 
-// an item is what one turn of a Map's loop got.
+// got is what one turn of a loop over a Map got.
 type got struct {
 	value int
 	err   error
