@@ -64,8 +64,10 @@ func (c *Claims) Start(id uint64) bool {
 	return c.slot(id).CompareAndSwap(word(id, ClaimQueued), word(id, ClaimStarted))
 }
 
-// Finish is the worker's step after it has run the call.
-func (c *Claims) Finish(id uint64) { c.slot(id).Store(word(id, ClaimFinished)) }
+// Finish is the worker's step after it has run the call, and before it answers. Without Start it does nothing.
+func (c *Claims) Finish(id uint64) {
+	c.slot(id).CompareAndSwap(word(id, ClaimStarted), word(id, ClaimFinished))
+}
 
 // Withdraw is the host's way to take back a call that has not started; it reports whether that was so.
 func (c *Claims) Withdraw(id uint64) bool {
