@@ -64,18 +64,12 @@ func (r *Reader) Buffered() int { return r.br.Buffered() }
 // Next reads one frame and returns its body, which is valid until the call after. Its error is [io.EOF] only when the stream
 // ends between two frames; one that ends inside a frame gives [io.ErrUnexpectedEOF].
 func (r *Reader) Next() ([]byte, error) {
-	head, err := r.br.Peek(headerLen)
-	if err != nil {
-		if err == io.EOF && len(head) > 0 {
-			if !isMagicPrefix(head) {
-				return nil, strayBytes(head)
-			}
-			return nil, io.ErrUnexpectedEOF
-		}
-		return nil, err
+	if cap(r.body) > keepBody {
+		r.body = nil // the wait for the next frame may be long
 	}
-	if !isMagicPrefix(head) {
-		return nil, strayBytes(head)
+	head, err := r.head()
+	if err != nil {
+		return nil, err
 	}
 	n := binary.BigEndian.Uint32(head[4:])
 	if n > r.limit {
@@ -85,26 +79,40 @@ func (r *Reader) Next() ([]byte, error) {
 	return r.read(int(n))
 }
 
+// head waits for a header, but not once a byte is there that begins none: whoever sent that may never send eight.
+func (r *Reader) head() ([]byte, error) {
+	for {
+		head, err := r.br.Peek(min(r.br.Buffered()+1, headerLen))
+		switch {
+		case !isMagicPrefix(head):
+			stray, _ := r.br.Peek(min(r.br.Buffered(), maxStray)) // buffered, so there
+			return nil, fmt.Errorf("%w: not a frame: it begins with %q", ErrProtocol, stray)
+		case err == io.EOF && len(head) > 0:
+			return nil, io.ErrUnexpectedEOF
+		case err != nil:
+			return nil, err
+		case len(head) == headerLen:
+			return head, nil
+		}
+	}
+}
+
 func isMagicPrefix(head []byte) bool {
 	n := min(len(head), len(magic))
 	return string(head[:n]) == string(magic[:n])
 }
 
-func strayBytes(head []byte) error {
-	return fmt.Errorf("%w: not a frame: it begins with %q", ErrProtocol, head)
-}
+// maxStray is how much of what is no frame an error shows.
+const maxStray = 64
 
 const (
 	// growStep is how much is allocated ahead of the bytes that arrived, so that a length alone costs nothing.
 	growStep = 1 << 20
-	// keepBody is the largest buffer kept for the next frame.
+	// keepBody is the largest buffer kept for the next frame: one who waits for hours should not sit on a gigabyte.
 	keepBody = 4 << 20
 )
 
 func (r *Reader) read(n int) ([]byte, error) {
-	if cap(r.body) > keepBody && n <= keepBody {
-		r.body = nil
-	}
 	body := r.body[:0]
 	for len(body) < n {
 		if len(body) == cap(body) {
