@@ -34,12 +34,12 @@ const (
 	FailedWithdrawn FailureKind = "withdrawn" // nobody's: the host withdrew the call, and it was not run
 )
 
-// maxText bounds the texts of a Failure.
+// maxText bounds each text of a Failure, and keeps the whole of it far below MaxEnvelope.
 const maxText = 64 << 10
 
 // TaskFailure makes the Failure of a function that failed.
 func TaskFailure(e *futures.TaskError) Failure {
-	f := Failure{Kind: FailedTask, Type: e.Type, Message: cut(e.Message), Stack: cut(e.Stack), Codes: codesOf(e)}
+	f := Failure{Kind: FailedTask, Type: e.Type, Message: e.Message, Stack: e.Stack, Codes: codesOf(e)}
 	if e.Panicked {
 		f.Kind = FailedPanic
 	}
@@ -66,7 +66,7 @@ func cut(s string) string {
 	if len(s) <= maxText {
 		return s
 	}
-	return s[:maxText] + "... (cut)"
+	return strings.ToValidUTF8(s[:maxText], "") + "... (cut)" // a letter may have been cut through
 }
 
 // A sentinel is an error with a code under which it travels.

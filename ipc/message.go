@@ -106,15 +106,16 @@ func AppendResult(dst []byte, id uint64, result any, maxBody uint32) ([]byte, er
 	if err != nil {
 		return dst, err
 	}
-	if n := len(out) - start - headerLen; n > int(maxBody) {
+	if n := len(out) - start - headerLen; uint64(n) > uint64(maxBody) {
 		return dst, &TooLargeError{uint64(n), uint64(maxBody)}
 	}
 	return endFrame(out, start), nil
 }
 
-// AppendFailure appends a frame with the response of a call that failed.
+// AppendFailure appends a frame with the response of a call that failed. Long texts are cut.
 func AppendFailure(dst []byte, id uint64, f Failure) []byte {
 	start := len(dst)
+	f.Type, f.Message, f.Stack = cut(f.Type), cut(f.Message), cut(f.Stack)
 	dst = append(beginFrame(dst), 0x94, byte(KindResponse))
 	dst = appendUint(dst, id)
 	dst = appendParam(dst, f)
@@ -138,10 +139,11 @@ func appendParam(dst []byte, param any) []byte {
 	return append(dst, b...)
 }
 
-// DecodeParam reads one of the structs of this file, and says which on failure.
+// DecodeParam reads one of the structs of this file, and says which on failure. The error is no
+// [futures.ErrNotShareable]: no argument and no result of a caller is to blame.
 func DecodeParam(src []byte, into any) error {
 	if err := DecodeValue(src, into); err != nil {
-		return fmt.Errorf("%w: %w", ErrProtocol, err)
+		return fmt.Errorf("%w: %v", ErrProtocol, err)
 	}
 	return nil
 }
@@ -266,19 +268,23 @@ func (c *cursor) array() int {
 	}
 }
 
-// optional reads a value whole; nil is empty.
+// optional reads a meta or a failure whole; nil is empty.
 func (c *cursor) optional() []byte {
 	if !c.bad && len(c.rest) > 0 && c.rest[0] == msgpackNil {
 		c.rest = c.rest[1:]
 		return nil
 	}
 	n, err := Valid(c.rest, maxEnvelopeDepth)
-	if err != nil {
+	if err != nil || n > MaxEnvelope {
 		c.bad = true
 		return nil
 	}
 	return c.take(uint64(n))
 }
+
+// MaxEnvelope bounds a meta and a failure, which the other side decodes into structs that are larger than the bytes: a list of
+// empty strings takes sixteen times as much.
+const MaxEnvelope = 1 << 20
 
 // maxEnvelopeDepth is how deep meta and failure may nest.
 const maxEnvelopeDepth = 8
