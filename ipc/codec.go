@@ -175,6 +175,7 @@ func decode(src []byte, into any) (err error) {
 	s.src, s.pos, s.extensions = src, 0, found
 	defer containPanic(&err)
 	s.dec.Reset(s)
+	s.dec.SetMapDecoder(decodeAnyMap)
 	s.dec.DisableAllocLimit(true) // every length was checked, and growing in steps costs copies
 	if err := s.dec.Decode(into); err != nil {
 		return err // as for an encoder; this one may go on to record all it reads
@@ -187,6 +188,46 @@ func decode(src []byte, into any) (err error) {
 		sources.Put(s)
 	}
 	return nil
+}
+
+// decodeAnyMap decodes a map whose Go type is up to the bytes, since it goes into an any: a map[string]any as long as every
+// key is a string, and otherwise a map[any]any, where msgpack's own default fails.
+func decodeAnyMap(dec *msgpack.Decoder) (any, error) {
+	n, err := dec.DecodeMapLen()
+	if err != nil {
+		return nil, err
+	}
+	named := make(map[string]any, max(n, 0))
+	var mixed map[any]any
+	for range n {
+		key, err := dec.DecodeInterface()
+		if err != nil {
+			return nil, err
+		}
+		value, err := dec.DecodeInterface()
+		if err != nil {
+			return nil, err
+		}
+		name, isName := key.(string)
+		if mixed == nil && isName {
+			named[name] = value
+			continue
+		}
+		if !reflect.ValueOf(&key).Elem().Comparable() {
+			return nil, fmt.Errorf("ipc: a %T as the key of a map", key)
+		}
+		if mixed == nil {
+			mixed = make(map[any]any, n)
+			for name, value := range named {
+				mixed[name] = value
+			}
+		}
+		mixed[key] = value
+	}
+	if mixed != nil {
+		return mixed, nil
+	}
+	return named, nil
 }
 
 // ReadByte refuses to read into the body of an extension.

@@ -67,6 +67,8 @@ func TestRoundTrip(t *testing.T) {
 	roundTrip(t, struct{}{})
 	roundTrip(t, tuple{A: 1, B: "b"})
 	roundTrip[any](t, nil)
+	roundTrip[any](t, map[string]any{})
+	roundTrip[any](t, map[any]any{"a": "b", int8(1): []any{map[any]any{true: nil, "t": "f"}}})
 	roundTrip[any](t, map[string]any{"list": []any{"a", []byte{1}, nil, true, 1.5}})
 	roundTrip[error](t, nil)
 	roundTrip(t, list{&list{&list{}}})
@@ -262,6 +264,7 @@ func TestWhatCannotBeDecoded(t *testing.T) {
 		"empty extension":          {"\x81\xa1a\xc7\x00\x00", new(tree), "without a body"},
 		"unknown extension":        {"\xd4\x42\x00", new(any), "unknown ext id=66"},
 		"map key that cannot hash": {"\x81\x90\x01", new(map[any]int), "panic"},
+		"the same in any":          {"\x82\xa1a\x01\x90\x01", new(any), "as the key of a map"},
 		"nil time":                 {"\x91\xc0", new([]time.Time), "panic"},
 		"more elements than room":  {"\x93\x01\x02\x03", new([2]int), "len is 2"},
 		"panic":                    {"\x01", new(panics), "panic: " + io.ErrNoProgress.Error()},
