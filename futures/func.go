@@ -29,6 +29,11 @@ func NewFunc[In, Out any](name string, body func(context.Context, In) (Out, erro
 
 // Declare makes a Func whose body lives only in the worker: a plugin's, or one in another language. It panics on an
 // empty name.
+//
+// An In or Out of any means that the caller does not know the type: it is not compared with the worker's. The argument is
+// then what it is at run time, and fails its own call if the body cannot take it; the result is nil, a bool, a string, a
+// []byte, a time.Time, a number of the size it was encoded in, a []any, a map[string]any, or a map[any]any if some key is
+// no string.
 func Declare[In, Out any](name string) Func[In, Out] {
 	if name == "" {
 		panic("futures.Declare: name is empty")

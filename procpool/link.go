@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -51,7 +52,7 @@ func (l *link) live() {
 		l.release()
 		return
 	}
-	l.pool.config.Logger.Debug("procpool: worker ready", "pid", l.pid(), "build", peer.build)
+	l.pool.config.Logger.Debug("procpool: worker ready", "pid", l.pid(), "build", peer.hello.Build)
 	l.writer.Go(l.write)
 	l.tell(func(s *state, now time.Time) { s.becameReady(l.id, peer.claims, peer.refuse, now) })
 	cause := l.read(peer.frames)
@@ -70,7 +71,7 @@ func (l *link) tell(event func(*state, time.Time)) {
 // peer is what the worker said of itself.
 type peer struct {
 	frames *ipc.Reader
-	build  string
+	hello  ipc.HelloParam
 	claims *ipc.Claims
 	refuse func(*task) error
 }
@@ -91,7 +92,7 @@ func (l *link) start() (peer, error) {
 	if err != nil {
 		return peer{}, err
 	}
-	p := peer{frames: frames, build: hello.Build, refuse: refusals(hello)}
+	p := peer{frames: frames, hello: hello, refuse: refusals(hello)}
 	welcome := ipc.WelcomeParam{Protocol: ipc.Version, MaxBody: ipc.MaxBody}
 	if slices.Contains(hello.Features, ipc.FeatureCancel) {
 		welcome.Features = append(welcome.Features, ipc.FeatureCancel)
@@ -199,10 +200,14 @@ func refusals(hello ipc.HelloParam) func(*task) error {
 	}
 }
 
+// unchecked is the fingerprint of any. Whatever a worker sends can be decoded into one, so a program that declares a
+// function with it wants whatever the worker offers; an argument that does not fit fails its own call.
+var unchecked = ipc.Fingerprint(reflect.TypeFor[any]())
+
 // compare refuses a worker's function of other types.
 func (f *function) compare(offer ipc.Function, build string) error {
 	for _, c := range []struct{ what, here, there string }{{"takes", f.in, offer.In}, {"returns", f.out, offer.Out}} {
-		if c.there != "" && c.there != c.here {
+		if c.there != "" && c.here != unchecked && c.there != c.here {
 			return fmt.Errorf("procpool: %w: %s %s %s in this program and %s in the worker (%s): build both from the same source",
 				futures.ErrNotShareable, f.name, c.what, c.here, c.there, build)
 		}
