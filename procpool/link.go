@@ -412,6 +412,8 @@ func (l *link) pid() int {
 const (
 	// exitTime bounds how long a worker that has closed its end of a pipe may take to exit.
 	exitTime = 500 * time.Millisecond
+	// drainTime bounds how long the pipes of a process that has ended are read, should a stranger hold their other end.
+	drainTime = 500 * time.Millisecond
 	// outputTime bounds how long a link waits for Config.Stderr and Config.Logger to take a worker's last words.
 	outputTime = 2 * drainTime
 )

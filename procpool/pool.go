@@ -54,13 +54,14 @@ func New(config Config) (*ProcessPoolExecutor, error) {
 		link:      make(map[workerID]*link),
 		functions: make(map[functionKey]*function),
 		state: newState(policy{
-			maxWorkers:  config.MaxWorkers,
-			maxTasks:    config.MaxTasksPerChild,
-			idleTimeout: config.IdleTimeout,
-			killGrace:   config.KillGrace,
-			onCrash:     config.OnCrash,
-			maxFutile:   config.MaxCrashes,
-			window:      batchWindow,
+			maxWorkers:    config.MaxWorkers,
+			maxTasks:      config.MaxTasksPerChild,
+			idleTimeout:   config.IdleTimeout,
+			killGrace:     config.KillGrace,
+			onCrash:       config.OnCrash,
+			maxFutile:     config.MaxCrashes,
+			window:        batchWindow,
+			startPatience: max(config.KillGrace, defaultKillGrace),
 		}),
 	}
 	if p.command.path, p.command.args, err = config.Worker.resolve(); err != nil {

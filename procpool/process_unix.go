@@ -34,9 +34,6 @@ type process struct {
 	reaped bool // the pid may be somebody else's
 }
 
-// drainTime bounds how long the pipes of a process that has ended are read, should a stranger hold their other end.
-const drainTime = 500 * time.Millisecond
-
 // startProcess starts cmd as the leader of a process group, with pipes and claim table as its descriptors 3 to 5.
 func startProcess(cmd *exec.Cmd) (p *process, err error) {
 	var theirs, ours []*os.File

@@ -43,6 +43,9 @@ type policy struct {
 	onCrash     CrashPolicy
 	maxFutile   int
 	window      time.Duration // how much work may be sent ahead to a worker
+
+	// startPatience is how long a worker may leave a call unstarted that it could start, before it is taken for frozen.
+	startPatience time.Duration
 }
 
 type workerID int
@@ -72,10 +75,11 @@ type workerState struct {
 	lastID uint64
 	load   time.Duration // what calls will take, as far as can be told
 
-	since   time.Time // when the oldest of calls became that; without calls, when it became idle
-	overdue *task     // was interrupted and should have ended by killAt
-	killAt  time.Time // when patience ends with the overdue call, or the leaving; zero: not at all
-	why     error     // condemned: the interruption that was ignored, or nil
+	ranSince time.Time // since when the oldest of calls may be running; its timeout counts from there
+	since    time.Time // when the oldest of calls became that; without calls, when it became idle
+	overdue  *task     // was interrupted and should have ended by killAt
+	killAt   time.Time // when patience ends with the overdue call, or the leaving; zero: not at all
+	why      error     // condemned: the interruption that was ignored, or nil
 }
 
 // flight is one call at a worker.
@@ -254,7 +258,7 @@ func (s *state) answered(id workerID, callID uint64, withdrawn bool, now time.Ti
 		s.stats.Answered++
 		f.task.fn.measured(now.Sub(w.since))
 	}
-	w.since = now
+	w.since, w.ranSince = now, now
 	if w.overdue != nil && w.overdue == f.task {
 		w.overdue, w.killAt = nil, time.Time{}
 	}
@@ -316,18 +320,19 @@ func (s *state) gone(id workerID, end ending, now time.Time) {
 	for _, f := range slices.Backward(w.calls) { // so that those that go back keep their order
 		t := f.task
 		switch {
-		case t == nil:
+		case t == nil, t.call.State() == futures.Cancelled:
 		case s.broken != nil:
 			s.reject(t, s.broken(t))
-		case t.takeBack():
+		case t.takeBack() && !(t.again && s.stopped != nil):
 			s.requeue(t)
-		case s.stopped != nil:
+		case s.stopped != nil: // also for one that waited to run again, since it cannot be cancelled
 			s.reject(t, end.crash(t, s.stopped, true))
 		case t.interrupted != nil && w.overdue == t:
 			s.reject(t, end.crash(t, t.interrupted, false))
 		case t.retries > 0 && t.interrupted == nil:
 			t.retries--
 			t.again = true
+			t.call.Start() // it has: it cannot be cancelled any more while it waits again
 			s.stats.Retried++
 			s.requeue(t)
 		default:
@@ -379,13 +384,9 @@ func (s *state) terminate(sig syscall.Signal, now time.Time) {
 	s.closing = true
 	s.stopped = errTerminated
 	s.cancelWaiting()
-	for t := s.queue.head; t != nil; {
-		next := t.next
-		if t.again { // it has started once, so it cannot be cancelled
-			s.unqueue(t)
-			s.reject(t, fmt.Errorf("%w: %s waited for another attempt: %w", ErrBrokenProcessPool, t.fn.name, errTerminated))
-		}
-		t = next
+	for t := s.queue.head; t != nil; t = s.queue.head { // those that have started once cannot be cancelled
+		s.unqueue(t)
+		s.reject(t, fmt.Errorf("%w: %s waited for another attempt: %w", ErrBrokenProcessPool, t.fn.name, errTerminated))
 	}
 	for _, w := range s.workers {
 		s.condemn(w, sig)
@@ -397,15 +398,20 @@ func (s *state) terminate(sig syscall.Signal, now time.Time) {
 	s.advance(now)
 }
 
-// cancelWaiting cancels what has not started, wherever it is. Calls that have take no notice.
+// cancelWaiting cancels what has not started, wherever it is.
 func (s *state) cancelWaiting() {
-	for t := s.queue.head; t != nil; t = t.next {
-		s.do(action{kind: actCancel, task: t})
+	for t := s.queue.head; t != nil; {
+		next := t.next
+		if !t.again {
+			s.unqueue(t)
+			s.do(action{kind: actCancel, task: t})
+		}
+		t = next
 	}
 	for _, w := range s.workers {
 		for _, f := range w.calls {
 			if f.task != nil {
-				s.do(action{kind: actCancel, task: f.task})
+				s.do(action{kind: actCancel, task: f.task}) // without effect if it has started
 			}
 		}
 	}
@@ -440,7 +446,7 @@ func (s *state) checkPatience(w *workerState, now time.Time) {
 		return
 	}
 	// Nothing else can start at this worker from here on, so the kill hits the overdue call or nobody.
-	s.recall(w, 0)
+	s.recall(w, 0, now)
 	if w.claims != nil && w.claims.State(w.overdue.id) == ipc.ClaimFinished {
 		w.overdue = nil // the answer is on its way
 		return
@@ -448,52 +454,71 @@ func (s *state) checkPatience(w *workerState, now time.Time) {
 	s.condemn(w, syscall.SIGKILL)
 }
 
-// checkHead times the oldest call of a worker, and takes back those behind it if it is slow.
+// checkHead looks after the oldest call of a worker: it may run for too long, hold up those behind it, or not be started
+// at all.
 func (s *state) checkHead(w *workerState, now time.Time) {
 	if len(w.calls) == 0 || w.phase != ready && w.phase != retiring {
 		return
 	}
-	if t := w.calls[0].task; t != nil && t.timeout > 0 && t.interrupted == nil {
-		if w.claims != nil && !t.Started() {
-			w.since = now // its time has not begun
+	head := w.calls[0].task
+	if w.claims != nil && (head == nil || !head.Started()) {
+		w.ranSince = now // its time has not begun
+		if !now.Before(w.since.Add(s.policy.startPatience)) && s.recall(w, 0, now) {
+			s.condemn(w, syscall.SIGKILL) // it is frozen, and has started nothing
+			return
 		}
-		if !now.Before(w.since.Add(t.timeout)) {
-			s.interrupt(t, futures.ErrTimeout, now)
-		}
+	} else if head.timeout > 0 && head.interrupted == nil && !now.Before(w.ranSince.Add(head.timeout)) {
+		s.interrupt(head, futures.ErrTimeout, now)
 	}
-	if w.claims != nil && !now.Before(w.since.Add(s.policy.window)) {
-		s.recall(w, 1)
-	}
+	s.recall(w, 1, now)
 	s.watch(w)
 }
 
-// watch asks for the ticks that the oldest call of a worker needs.
+// watch asks for the ticks that checkHead needs.
 func (s *state) watch(w *workerState) {
 	if t := w.calls[0].task; t != nil && t.timeout > 0 && t.interrupted == nil {
-		s.wake(w.since.Add(t.timeout))
+		s.wake(w.ranSince.Add(t.timeout))
 	}
+	if w.claims == nil {
+		return
+	}
+	s.wake(w.since.Add(s.policy.startPatience))
 	for _, f := range w.calls[1:] {
 		if f.recallable() {
-			s.wake(w.since.Add(s.policy.window))
+			s.wake(w.since.Add(s.patience(f.task)))
 			return
 		}
 	}
 }
 
+// patience is how long a call may wait behind another one. It doubles each time the call is taken back, so that a slow
+// machine does not keep moving it about.
+func (s *state) patience(t *task) time.Duration {
+	return s.policy.window << min(t.recalls, 10)
+}
+
 // recallable calls are taken back from a slow worker. Those of an explicit chunk stay together.
 func (f flight) recallable() bool { return f.task != nil && f.task.batch == 0 }
 
-// recall takes back the calls from position from on that have not started. The first to be waiting again is the oldest.
-func (s *state) recall(w *workerState, from int) {
+// recall takes back calls of w that have not started, and reports whether none of its calls has. From position 1 on it
+// is for calls that wait behind a slow one; from position 0 on, for all. The first to be waiting again is the oldest.
+func (s *state) recall(w *workerState, from int, now time.Time) bool {
+	unstarted := true
 	for i := len(w.calls) - 1; i >= from; i-- {
 		f := &w.calls[i]
-		if f.task == nil || from > 0 && !f.recallable() || !f.task.takeBack() {
+		if f.task == nil || from > 0 && (!f.recallable() || now.Before(w.since.Add(s.patience(f.task)))) {
 			continue
 		}
+		if !f.task.takeBack() {
+			unstarted = false
+			continue
+		}
+		f.task.recalls++
 		s.requeue(f.task)
 		w.load -= f.cost
 		f.task, f.cost = nil, 0
 	}
+	return unstarted
 }
 
 func (s *state) checkIdle(w *workerState, now time.Time) {
@@ -597,7 +622,7 @@ func (s *state) give(w *workerState, now time.Time) bool {
 	t.attempt++
 	w.calls = append(w.calls, flight{id, t, cost})
 	if len(w.calls) == 1 {
-		w.since = now
+		w.since, w.ranSince = now, now
 	}
 	s.watch(w)
 	s.do(action{kind: actSend, worker: w.id, task: t, id: id, attempt: t.attempt})

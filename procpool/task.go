@@ -12,7 +12,7 @@ import (
 // task is one accepted call. Its first block is fixed at submission. The second belongs to the pool's state, but for id and
 // claims, which the call's lease reads as well: they change only while the call is not lent.
 type task struct {
-	pool    *ProcessPoolExecutor
+	pool    updater
 	call    futures.Call
 	fn      *function
 	arg     []byte // encoded
@@ -23,12 +23,16 @@ type task struct {
 	queued      bool
 	hasRoom     bool        // holds a token of the pool's bounded queue
 	attempt     int         // how often it was sent
+	recalls     int         // how often it was taken back from a worker that had not started it
 	retries     int         // how often it may still run again
 	again       bool        // it has started before, and was lost in a crash
 	interrupted error       // why its ctx is done, once it has started
 	id          uint64      // at the worker that has it
 	claims      *ipc.Claims // of that worker; nil if it takes one call at a time
 }
+
+// updater is the pool as a task sees it: the owner of the state.
+type updater interface{ update(event func(*state)) }
 
 // function is what a pool knows of a Func. There is one for each name and pair of types.
 type function struct {

@@ -1,0 +1,748 @@
+package procpool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/ipc"
+)
+
+var probe = futures.Declare[int, int]("probe")
+
+// simulation carries out what a state decides on workers that exist only here, in a time that only moves when told to. It is
+// the executor of the calls it makes.
+type simulation struct {
+	t       testing.TB
+	state   *state
+	now     time.Time
+	claims  bool // whether workers offer claims
+	workers map[workerID]*simWorker
+	calls   []*simCall
+	over    bool
+}
+
+// simWorker is a worker's side: calls arrive in order, and are claimed, finished and answered one by one.
+type simWorker struct {
+	id      workerID
+	claims  *ipc.Claims
+	ready   bool
+	inbox   []simSent
+	running bool // the first of inbox was started
+	done    bool // and finished, but its answer is not out
+	leaving bool
+	killed  bool
+}
+
+type simSent struct {
+	id   uint64
+	call *simCall
+}
+
+type simCall struct {
+	future *futures.Future[int]
+	task   *task
+	starts int
+	told   int // interruptions
+}
+
+func simulate(t testing.TB, p policy, claims bool) *simulation {
+	return &simulation{t: t, state: newState(p), now: time.Unix(1000, 0), claims: claims, workers: make(map[workerID]*simWorker)}
+}
+
+func testPolicy() policy {
+	return policy{maxWorkers: 2, killGrace: time.Second, maxFutile: 5, window: time.Millisecond, startPatience: 2 * time.Second}
+}
+
+// update does what ProcessPoolExecutor.update does, without a lock: everything here happens in one goroutine.
+func (s *simulation) update(event func(*state)) {
+	event(s.state)
+	todo := slices.Clone(s.state.todo)
+	s.state.todo = s.state.todo[:0]
+	s.checkInvariants()
+	for _, a := range todo {
+		w := s.workers[a.worker]
+		switch a.kind {
+		case actLaunch:
+			s.workers[a.worker] = &simWorker{id: a.worker}
+		case actSend:
+			require.True(s.t, w.ready, "a call was sent to a worker that is not ready")
+			require.False(s.t, w.leaving, "a call was sent to a worker that was dismissed")
+			w.inbox = append(w.inbox, simSent{a.id, s.callOf(a.task)})
+			if w.claims == nil {
+				require.Len(s.t, w.inbox, 1, "a worker without claims was sent a call ahead")
+			}
+		case actInterrupt:
+			if w == nil {
+				break
+			}
+			for _, sent := range w.inbox {
+				if sent.id == a.id {
+					sent.call.told++
+				}
+			}
+		case actDismiss:
+			require.Empty(s.t, w.inbox, "a worker was dismissed with calls")
+			w.leaving = true
+		case actSignal:
+			if w != nil {
+				w.killed = true
+			}
+		case actReject:
+			a.task.call.Reject(a.err)
+		case actCancel:
+			a.task.call.Cancel()
+		case actOver:
+			s.over = true
+		}
+	}
+}
+
+func (s *simulation) callOf(t *task) *simCall {
+	i := slices.IndexFunc(s.calls, func(c *simCall) bool { return c.task == t })
+	return s.calls[i]
+}
+
+// checkInvariants holds after every event, whatever its order.
+func (s *simulation) checkInvariants() {
+	st := s.state
+	require.LessOrEqual(s.t, st.count(starting)+st.count(ready), st.policy.maxWorkers, "more workers than allowed")
+	require.LessOrEqual(s.t, len(st.workers), 2*st.policy.maxWorkers, "more processes than allowed")
+	for _, w := range st.spare {
+		require.Equal(s.t, ready, w.phase)
+		require.Empty(s.t, w.calls, "a spare worker has calls")
+	}
+	for _, w := range st.workers {
+		if w.phase == ready && len(w.calls) == 0 {
+			require.Contains(s.t, st.spare, w, "an idle worker is forgotten")
+		}
+		require.NotEqual(s.t, true, w.phase == leaving && len(w.calls) > 0, "a leaving worker has calls")
+	}
+	n := 0
+	for t := st.queue.head; t != nil; t = t.next {
+		require.True(s.t, t.queued)
+		n++
+	}
+	require.Equal(s.t, st.queue.len, n)
+	if st.broken != nil {
+		require.Zero(s.t, n, "calls wait in a broken pool")
+	}
+	if n > 0 && len(st.workers) == 0 && st.stopped == nil { // those of a stopped pool are about to be cancelled
+		require.False(s.t, st.alarm.IsZero(), "calls wait, and nobody will ever run them")
+	}
+}
+
+// Submit makes simulation the executor of its own calls.
+func (s *simulation) Submit(c futures.Call) {
+	fn := s.function(c)
+	t := &task{pool: s, call: c, fn: fn, timeout: c.Timeout(), retries: c.Retries()}
+	s.calls[len(s.calls)-1].task = t
+	s.update(func(st *state) {
+		if err := st.refusal(t); err != nil {
+			st.reject(t, err)
+			return
+		}
+		if c.Hold(t) {
+			st.submitted([]*task{t}, s.now)
+		}
+	})
+}
+
+var probeFunction = &function{name: "probe"}
+
+func (s *simulation) function(futures.Call) *function { return probeFunction }
+
+func (s *simulation) Shutdown(context.Context, ...futures.ShutdownOption) error { return nil }
+func (s *simulation) Close() error                                              { return nil }
+
+func (s *simulation) submit(opts ...futures.CallOption) *simCall {
+	return s.submitIn(context.Background(), opts...)
+}
+
+func (s *simulation) submitIn(ctx context.Context, opts ...futures.CallOption) *simCall {
+	c := &simCall{}
+	s.calls = append(s.calls, c)
+	c.future = futures.Submit(ctx, s, probe, len(s.calls), opts...)
+	return c
+}
+
+// ids lists the workers in the order of their start.
+func (s *simulation) ids() []workerID {
+	var ids []workerID
+	for id := range s.workers {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func (s *simulation) becomeReady(w *simWorker) {
+	if s.claims {
+		claims, err := ipc.NewClaims(make([]byte, 8*16))
+		require.NoError(s.t, err)
+		w.claims = claims
+	}
+	w.ready = true
+	s.update(func(st *state) { st.becameReady(w.id, w.claims, func(*task) error { return nil }, s.now) })
+}
+
+// start has the worker start the first of its calls, if it may.
+func (s *simulation) start(w *simWorker) {
+	if len(w.inbox) == 0 || w.running || !w.ready {
+		return
+	}
+	sent := w.inbox[0]
+	if w.claims != nil && !w.claims.Start(sent.id) {
+		w.inbox = w.inbox[1:]
+		s.answer(w, sent, true)
+		return
+	}
+	w.running = true
+	sent.call.starts++
+	require.NotEqual(s.t, futures.Cancelled, sent.call.future.State(), "a cancelled call was started")
+}
+
+// finish has the worker finish the call it runs, without the answer.
+func (s *simulation) finish(w *simWorker) {
+	if w.running && !w.done {
+		w.done = true
+		if w.claims != nil {
+			w.claims.Finish(w.inbox[0].id)
+		}
+	}
+}
+
+// respond lets the answer through.
+func (s *simulation) respond(w *simWorker) {
+	if !w.done {
+		return
+	}
+	sent := w.inbox[0]
+	w.inbox, w.running, w.done = w.inbox[1:], false, false
+	s.answer(w, sent, false)
+}
+
+func (s *simulation) answer(w *simWorker, sent simSent, withdrawn bool) {
+	var t *task
+	var err error
+	s.update(func(st *state) { t, err = st.answered(w.id, sent.id, withdrawn, s.now) })
+	require.NoError(s.t, err)
+	if t != nil {
+		require.Same(s.t, sent.call.task, t, "the answer settles another call")
+		t.call.Resolve()
+	}
+}
+
+// run is start, finish and respond.
+func (s *simulation) run(w *simWorker) {
+	s.start(w)
+	s.finish(w)
+	s.respond(w)
+}
+
+// die ends a worker's process.
+func (s *simulation) die(w *simWorker) {
+	delete(s.workers, w.id)
+	if !w.ready {
+		s.update(func(st *state) { st.startFailed(w.id, errors.New("died"), false, s.now) })
+		return
+	}
+	s.update(func(st *state) { st.gone(w.id, ending{pid: int(w.id)}, s.now) })
+}
+
+func (s *simulation) advance(d time.Duration) {
+	s.now = s.now.Add(d)
+	if at := s.state.alarm; !at.IsZero() && !s.now.Before(at) {
+		s.update(func(st *state) { st.tick(s.now) })
+	}
+}
+
+// settle drives everything to its end: workers start, run what they have, and leave or die when told to.
+func (s *simulation) settle() {
+	for range 10_000 {
+		busy := false
+		for _, id := range s.ids() {
+			w := s.workers[id]
+			switch {
+			case w == nil:
+			case w.killed, w.leaving:
+				s.die(w)
+				busy = true
+			case !w.ready:
+				s.becomeReady(w)
+				busy = true
+			case len(w.inbox) > 0:
+				s.run(w)
+				busy = true
+			}
+		}
+		if !busy && s.state.alarm.IsZero() {
+			return
+		}
+		s.advance(10 * time.Millisecond)
+		if s.over {
+			return
+		}
+	}
+	s.t.Fatalf("the pool does not come to rest: %+v", s.state.snapshot())
+}
+
+func (s *simulation) only() *simWorker {
+	require.Len(s.t, s.workers, 1)
+	return s.workers[s.ids()[0]]
+}
+
+func TestStateStartsWorkersOnDemand(t *testing.T) {
+	s := simulate(t, testPolicy(), true)
+	assert.Empty(t, s.workers, "row P4: nothing starts before the first call")
+	s.submit()
+	s.becomeReady(s.only())
+	s.run(s.only())
+	s.submit()
+	assert.Len(t, s.workers, 1, "row P5: the idle worker is used again")
+	s.submit()
+	s.submit()
+	s.submit()
+	assert.Len(t, s.workers, 2, "never more than MaxWorkers")
+}
+
+func TestStateSendsShortCallsAheadAndLongOnesOneByOne(t *testing.T) {
+	for name, c := range map[string]struct {
+		cost time.Duration
+		want int
+	}{
+		"short": {10 * time.Microsecond, 100},
+		"long":  {time.Second, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := testPolicy()
+			p.maxWorkers = 1
+			s := simulate(t, p, true)
+			probeFunction = &function{name: "probe", cost: c.cost, timed: true}
+			defer func() { probeFunction = &function{name: "probe"} }()
+			for range 200 {
+				s.submit()
+			}
+			s.becomeReady(s.only())
+			assert.Equal(t, min(c.want, 16), len(s.only().inbox), "16 is the number of slots")
+		})
+	}
+}
+
+// A call that turns out to be long gives back those that were sent behind it, in their order.
+func TestStateRecallsWhatWaitsBehindALongCall(t *testing.T) {
+	p := testPolicy()
+	s := simulate(t, p, true)
+	probeFunction = &function{name: "probe", cost: time.Microsecond, timed: true}
+	defer func() { probeFunction = &function{name: "probe"} }()
+	first := s.submit()
+	w := s.only()
+	s.becomeReady(w)
+	s.start(w)
+	var behind []*simCall
+	for range 5 {
+		behind = append(behind, s.submit())
+	}
+	require.Len(t, w.inbox, 6)
+	s.advance(2 * time.Millisecond)
+	for _, c := range behind {
+		assert.Equal(t, futures.Pending, c.future.State())
+	}
+	require.Len(t, s.workers, 2, "a second worker is started for them")
+	other := s.workers[s.ids()[1]]
+	s.becomeReady(other)
+	require.Len(t, other.inbox, 5)
+	for i, sent := range other.inbox {
+		assert.Same(t, behind[i], sent.call)
+	}
+	s.settle()
+	assert.Equal(t, 1, first.starts)
+	for _, c := range behind {
+		assert.Equal(t, 1, c.starts)
+	}
+}
+
+func TestStateCancelIsExact(t *testing.T) {
+	p := testPolicy()
+	p.maxWorkers = 1
+	s := simulate(t, p, true)
+	probeFunction = &function{name: "probe", cost: time.Microsecond, timed: true}
+	defer func() { probeFunction = &function{name: "probe"} }()
+	first, second, third := s.submit(), s.submit(), s.submit()
+	w := s.only()
+	s.becomeReady(w)
+	s.start(w)
+	assert.False(t, first.future.Cancel(), "it runs")
+	assert.True(t, second.future.Cancel(), "it is at the worker, and has not started")
+	s.settle()
+	assert.Equal(t, []int{1, 0, 1}, []int{first.starts, second.starts, third.starts})
+}
+
+func TestStateWarmsTheSuccessorOfARetiringWorker(t *testing.T) {
+	p := testPolicy()
+	p.maxTasks, p.maxWorkers = 2, 1
+	s := simulate(t, p, true)
+	s.submit()
+	first := s.only()
+	s.becomeReady(first)
+	s.run(first)
+	s.submit()
+	assert.Len(t, s.workers, 2, "the successor starts while the last call runs")
+	s.run(first)
+	assert.True(t, first.leaving)
+	waiting := s.submit()
+	s.settle()
+	assert.Equal(t, futures.Finished, waiting.future.State())
+}
+
+func TestStateLetsIdleWorkersGo(t *testing.T) {
+	p := testPolicy()
+	p.idleTimeout = time.Minute
+	s := simulate(t, p, true)
+	s.submit()
+	w := s.only()
+	s.becomeReady(w)
+	s.run(w)
+	s.advance(59 * time.Second)
+	assert.False(t, w.leaving)
+	s.advance(time.Second)
+	assert.True(t, w.leaving)
+	s.die(w)
+	assert.Nil(t, s.state.broken, "a worker that was let go did not crash")
+}
+
+func TestStateKillsAWorkerWhoseCallDoesNotEnd(t *testing.T) {
+	p := testPolicy()
+	p.maxWorkers = 1
+	s := simulate(t, p, true)
+	call := s.submit(futures.Timeout(time.Second))
+	w := s.only()
+	s.becomeReady(w)
+	s.start(w)
+	next := s.submit()
+	s.advance(time.Second)
+	assert.Equal(t, 1, call.told)
+	assert.False(t, w.killed, "it has KillGrace to give in")
+	s.advance(time.Second)
+	assert.True(t, w.killed)
+	s.die(w)
+	assert.ErrorIs(t, call.future.Err(t.Context()), futures.ErrTimeout)
+	var crash *WorkerCrashError
+	assert.ErrorAs(t, call.future.Err(t.Context()), &crash)
+	s.settle()
+	assert.NoError(t, next.future.Err(t.Context()), "nobody else notices")
+}
+
+// A late kill must not hit the next call: the answer of the overdue one is on its way when patience ends.
+func TestStateDoesNotKillAWorkerThatHasJustFinished(t *testing.T) {
+	p := testPolicy()
+	p.maxWorkers = 1
+	s := simulate(t, p, true)
+	call := s.submit(futures.Timeout(time.Second))
+	w := s.only()
+	s.becomeReady(w)
+	s.start(w)
+	s.advance(time.Second)
+	s.finish(w)
+	s.advance(time.Second)
+	assert.False(t, w.killed)
+	s.respond(w)
+	assert.NoError(t, call.future.Err(t.Context()))
+}
+
+func TestStateTimeoutCountsFromTheStartOfExecution(t *testing.T) {
+	p := testPolicy()
+	p.maxWorkers = 1
+	s := simulate(t, p, true)
+	call := s.submit(futures.Timeout(time.Second))
+	w := s.only()
+	s.becomeReady(w)
+	s.advance(1900 * time.Millisecond) // the worker has not got round to it
+	assert.Zero(t, call.told)
+	s.start(w)
+	s.advance(time.Second)
+	assert.Equal(t, 1, call.told)
+}
+
+// A worker that is frozen before it starts a call hurts nobody: its calls go elsewhere.
+func TestStateTakesCallsBackFromAFrozenWorker(t *testing.T) {
+	p := testPolicy()
+	p.maxWorkers = 1
+	s := simulate(t, p, true)
+	call := s.submit()
+	frozen := s.only()
+	s.becomeReady(frozen)
+	s.advance(p.startPatience)
+	assert.True(t, frozen.killed)
+	s.die(frozen)
+	s.settle()
+	assert.NoError(t, call.future.Err(t.Context()))
+	assert.Nil(t, s.state.broken, "it was the host that ended the worker")
+}
+
+func TestStateCrashBreaksThePool(t *testing.T) {
+	s := simulate(t, testPolicy(), true)
+	finished, running, other := s.submit(), s.submit(), s.submit()
+	waiting := s.submit()
+	cancelled := s.submit()
+	cancelled.future.Cancel()
+	for _, id := range s.ids() {
+		s.becomeReady(s.workers[id])
+	}
+	first, second := s.workers[s.ids()[0]], s.workers[s.ids()[1]]
+	s.run(first)
+	s.start(first)
+	s.start(second)
+	s.finish(second) // its answer is in the pipe when the pool breaks
+	s.die(first)
+	assert.True(t, second.killed)
+	s.respond(second)
+	s.die(second)
+	assert.NoError(t, finished.future.Err(t.Context()))
+	for _, c := range []*simCall{running, other, waiting} {
+		if c.future.State() == futures.Finished && c.future.Err(t.Context()) == nil {
+			continue
+		}
+		assert.ErrorIs(t, c.future.Err(t.Context()), ErrBrokenProcessPool)
+	}
+	assert.Equal(t, futures.Cancelled, cancelled.future.State(), "row P41")
+	assert.ErrorIs(t, s.submit().future.Err(t.Context()), ErrBrokenProcessPool)
+	delivered := 0
+	for _, c := range []*simCall{running, other} {
+		if c.future.Err(t.Context()) == nil {
+			delivered++
+		}
+	}
+	assert.Equal(t, 1, delivered, "row P43: the result in the pipe is delivered")
+}
+
+func TestStateReplacesACrashedWorker(t *testing.T) {
+	p := testPolicy()
+	p.maxWorkers, p.onCrash = 1, ReplaceWorker
+	s := simulate(t, p, true)
+	probeFunction = &function{name: "probe", cost: time.Microsecond, timed: true}
+	defer func() { probeFunction = &function{name: "probe"} }()
+	poison := s.submit()
+	again := s.submit(futures.Retries(1))
+	last := s.submit()
+	s.becomeReady(s.only())
+	s.start(s.only())
+	s.die(s.only())
+	var crash *WorkerCrashError
+	require.ErrorAs(t, poison.future.Err(t.Context()), &crash)
+	assert.NotErrorIs(t, crash, ErrBrokenProcessPool)
+	assert.Equal(t, 1, crash.Attempt)
+	s.becomeReady(s.only())
+	s.start(s.only())
+	s.die(s.only())
+	s.settle()
+	assert.NoError(t, again.future.Err(t.Context()), "it was declared to run again")
+	assert.Equal(t, []int{1, 2, 1}, []int{poison.starts, again.starts, last.starts})
+}
+
+func TestStateBreaksWhenWorkersKeepDying(t *testing.T) {
+	p := testPolicy()
+	p.maxWorkers, p.onCrash = 1, ReplaceWorker
+	s := simulate(t, p, true)
+	for range p.maxFutile + 3 {
+		s.submit()
+	}
+	for deaths := 0; s.state.broken == nil; {
+		require.LessOrEqual(t, deaths, p.maxFutile)
+		for len(s.workers) == 0 {
+			s.advance(10 * time.Millisecond) // starts are put off
+		}
+		s.becomeReady(s.only())
+		s.start(s.only())
+		s.die(s.only())
+		deaths++
+	}
+	s.settle()
+	for i, c := range s.calls {
+		assert.Error(t, c.future.Err(t.Context()), "call %d", i)
+	}
+}
+
+func TestStateShutdownRunsWhatWasAccepted(t *testing.T) {
+	s := simulate(t, testPolicy(), true)
+	for range 10 {
+		s.submit()
+	}
+	s.update(func(st *state) { st.shutdown(false, s.now) })
+	assert.ErrorIs(t, s.submit().future.Err(t.Context()), futures.ErrShutdown)
+	s.settle()
+	assert.True(t, s.over)
+	for _, c := range s.calls[:10] {
+		assert.NoError(t, c.future.Err(t.Context()))
+	}
+}
+
+func TestStateASecondShutdownMayCancel(t *testing.T) {
+	p := testPolicy()
+	p.maxWorkers = 1
+	s := simulate(t, p, true)
+	running, waiting := s.submit(), s.submit()
+	s.becomeReady(s.only())
+	s.start(s.only())
+	s.update(func(st *state) { st.shutdown(false, s.now) })
+	s.update(func(st *state) { st.shutdown(true, s.now) })
+	assert.Equal(t, futures.Cancelled, waiting.future.State())
+	s.finish(s.only())
+	s.respond(s.only())
+	s.settle()
+	assert.NoError(t, running.future.Err(t.Context()))
+	assert.True(t, s.over)
+}
+
+func TestStateRefusesAWorkerThatLiesAboutItsCalls(t *testing.T) {
+	p := testPolicy()
+	p.maxWorkers = 1
+	s := simulate(t, p, true)
+	s.submit()
+	w := s.only()
+	s.becomeReady(w)
+	_, err := s.state.answered(w.id, 7, false, s.now)
+	assert.ErrorIs(t, err, ipc.ErrProtocol, "a call that was never sent")
+	_, err = s.state.answered(w.id, w.inbox[0].id, true, s.now)
+	assert.ErrorIs(t, err, ipc.ErrProtocol, "nobody withdrew it")
+	w.claims.Withdraw(w.inbox[0].id) // scribbling
+	_, err = s.state.answered(w.id, w.inbox[0].id, true, s.now)
+	assert.ErrorIs(t, err, ipc.ErrProtocol, "still nobody did")
+	s.die(w)
+	assert.Error(t, s.calls[0].future.Err(t.Context()), "and the call is not lost")
+}
+
+// playOut lets script decide what happens next, and then brings everything to its end. Whatever the order of events, every
+// call is settled, none is started more often than declared, and none after it was cancelled.
+func playOut(t testing.TB, script []byte, p policy, claims bool) {
+	s := simulate(t, p, claims)
+	declared := make(map[*simCall]int)
+	var cancels []context.CancelFunc
+	defer func() {
+		for _, cancel := range cancels {
+			cancel()
+		}
+	}()
+	pick := func(b byte) *simWorker {
+		ids := s.ids()
+		if len(ids) == 0 {
+			return nil
+		}
+		return s.workers[ids[int(b)%len(ids)]]
+	}
+	for i := 0; i+1 < len(script); i += 2 {
+		op, arg := script[i]%14, script[i+1]
+		w := pick(arg)
+		switch op {
+		case 0, 1:
+			retries := int(arg % 3)
+			declared[s.submit(futures.Retries(retries))] = retries
+		case 2:
+			declared[s.submit(futures.Timeout(time.Duration(arg)*time.Millisecond+1))] = 0
+		case 3, 4:
+			if w != nil {
+				s.run(w)
+			}
+		case 5:
+			if w != nil {
+				s.start(w)
+			}
+		case 6:
+			if w != nil {
+				s.finish(w)
+			}
+		case 7:
+			if w != nil {
+				s.respond(w)
+			}
+		case 8:
+			if w != nil && !w.ready && !w.killed {
+				s.becomeReady(w)
+			}
+		case 9:
+			if w != nil && (w.killed || w.leaving || arg > 128) {
+				s.die(w)
+			}
+		case 10:
+			if len(s.calls) > 0 {
+				s.calls[int(arg)%len(s.calls)].future.Cancel()
+			}
+		case 11:
+			if len(s.calls) > 0 {
+				if c := s.calls[int(arg)%len(s.calls)]; c.task != nil && c.starts > 0 {
+					s.update(func(st *state) { st.interrupt(c.task, context.Canceled, s.now) })
+				}
+			}
+		case 12:
+			s.advance(time.Duration(arg) * time.Millisecond)
+		case 13:
+			switch {
+			case arg < 8:
+				s.update(func(st *state) { st.shutdown(arg%2 == 0, s.now) })
+			case arg < 12:
+				s.update(func(st *state) { st.terminate(syscall.SIGTERM, s.now) })
+			}
+		}
+	}
+	s.update(func(st *state) { st.shutdown(false, s.now) })
+	s.settle()
+	require.True(t, s.over, "the pool does not end: %+v", s.state.snapshot())
+	for i, c := range s.calls {
+		require.True(t, c.future.State() == futures.Finished || c.future.State() == futures.Cancelled, "call %d is lost: %v", i, c.future)
+		require.LessOrEqual(t, c.starts, 1+declared[c], "call %d was started too often", i)
+		if c.future.Err(context.Background()) == nil {
+			require.Positive(t, c.starts, "call %d has a result and was never started", i)
+		}
+		if c.future.State() == futures.Cancelled {
+			require.Zero(t, c.starts, "call %d was cancelled and started", i)
+		}
+	}
+}
+
+func fuzzPolicy(b byte) (policy, bool) {
+	p := testPolicy()
+	p.maxWorkers = 1 + int(b&3)
+	if b&4 != 0 {
+		p.onCrash = ReplaceWorker
+	}
+	if b&8 != 0 {
+		p.maxTasks = 2
+	}
+	if b&16 != 0 {
+		p.idleTimeout = 50 * time.Millisecond
+	}
+	return p, b&32 == 0
+}
+
+func TestStateSettlesEveryCallInAnyOrderOfEvents(t *testing.T) {
+	for seed := range uint64(3000) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		script := make([]byte, 2*(10+r.IntN(200)))
+		for i := range script {
+			script[i] = byte(r.Uint32())
+		}
+		p, claims := fuzzPolicy(byte(r.Uint32()))
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { playOut(t, script, p, claims) })
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+func FuzzState(f *testing.F) {
+	f.Add(byte(0), []byte{0, 0, 8, 0, 3, 0})
+	f.Add(byte(4), []byte{0, 0, 0, 1, 8, 0, 5, 0, 9, 255, 8, 0, 3, 0})
+	f.Fuzz(func(t *testing.T, setup byte, script []byte) {
+		p, claims := fuzzPolicy(setup)
+		playOut(t, script[:min(len(script), 4096)], p, claims)
+	})
+}
