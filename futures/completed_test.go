@@ -119,6 +119,17 @@ func TestAsCompletedGivesASlowConsumerWhatIsDone(t *testing.T) {
 	assertSame(t, ints{a.Future(), b.Future()}, got)
 }
 
+// row C6: an outcome and the end of the ctx, both there when AsCompleted looks
+func TestAsCompletedYieldsWhatIsThereWhenItsCtxIsDone(t *testing.T) {
+	for range 100 {
+		p := futures.NewPromise[int]()
+		for f, err := range futures.AsCompleted(tieCtx{t.Context(), func() { _ = p.Resolve(1) }}, ints{p.Future()}) {
+			require.NoError(t, err)
+			require.Same(t, p.Future(), f)
+		}
+	}
+}
+
 // row C5: each range starts over
 func TestAsCompletedMayBeRangedOverTwice(t *testing.T) {
 	seq := futures.AsCompleted(t.Context(), ints{resolved(1), resolved(2)})

@@ -175,23 +175,16 @@ func TestWaitWithADoneCtxPolls(t *testing.T) {
 	}
 }
 
-// A condition that was met before the ctx was done wins, however close they are.
-func TestWaitPrefersWhatCameFirst(t *testing.T) {
-	for range 300 {
-		p := futures.NewPromise[int]()
-		ctx, cancel := context.WithCancel(t.Context())
-		got := make(chan error, 1)
-		started := make(chan struct{})
-		go func() {
-			close(started)
-			_, _, err := futures.Wait(ctx, ints{p.Future()}, futures.AllCompleted)
-			got <- err
-		}()
-		<-started
-		go func() { _ = p.Resolve(1) }()
-		<-p.Future().Done()
-		cancel()
-		require.NoError(t, <-got)
+// row W8: the condition and the end of the ctx, both there when Wait looks
+func TestAConditionThatIsMetWinsOverADoneCtx(t *testing.T) {
+	for range 100 {
+		for _, until := range []futures.Until{futures.AllCompleted, futures.FirstCompleted, futures.FirstError} {
+			p := futures.NewPromise[int]()
+			finished, unfinished, err := futures.Wait(tieCtx{t.Context(), func() { _ = p.Reject(errBoom) }}, ints{p.Future()}, until)
+			require.NoError(t, err)
+			assertSame(t, ints{p.Future()}, finished)
+			require.Empty(t, unfinished)
+		}
 	}
 }
 

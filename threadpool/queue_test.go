@@ -91,6 +91,25 @@ func TestACallWhoseCtxIsDoneMakesRoom(t *testing.T) {
 	})
 }
 
+// late cancels each call before it hands it on.
+type late struct{ *threadpool.ThreadPoolExecutor }
+
+func (l late) Submit(c futures.Call) {
+	c.Cancel()
+	l.ThreadPoolExecutor.Submit(c)
+}
+
+func TestACallThatWasCancelledOnItsWayTakesNoRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pool, g, waiting := full(t, 1)
+		waiting[0].Cancel()
+		assert.Equal(t, futures.Cancelled, submit(t, late{pool}, nothing).State())
+		f := submit(t, pool, nothing) // for ever, if there were no room
+		g.open()
+		assert.NoError(t, f.Err(t.Context()))
+	})
+}
+
 func TestTheCtxEndsTheWaitForRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pool, g, _ := full(t, 1)
