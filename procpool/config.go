@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -181,6 +182,7 @@ func (c Config) complete() (Config, error) {
 	if err := errors.Join(errs...); err != nil {
 		return c, err
 	}
+	c.Env, c.Checksum = slices.Clone(c.Env), slices.Clone(c.Checksum) // the pool reads them whenever it starts a worker
 	if c.MaxWorkers == 0 {
 		c.MaxWorkers = runtime.GOMAXPROCS(0)
 	}

@@ -28,6 +28,8 @@ type link struct {
 	stderr tail
 	drains sync.WaitGroup // the two that drain the worker's output
 	writer sync.WaitGroup
+	late   bool // the start took all of Config.StartTimeout
+	killed bool // the process had not ended by itself when end was done with it
 
 	mu      sync.Mutex
 	process *process       // nil until it was started
@@ -45,9 +47,11 @@ func newLink(p *ProcessPoolExecutor, id workerID) *link {
 
 // live is a link from beginning to end. The pool's WaitGroup waits for it.
 func (l *link) live() {
+	began := time.Now()
 	peer, err := l.start()
 	if err != nil {
-		l.end(!errors.Is(err, os.ErrDeadlineExceeded))
+		l.late = time.Since(began) >= l.pool.config.StartTimeout
+		l.end(!l.late)
 		l.tell(func(s *state, now time.Time) { s.startFailed(l.id, l.startError(err), isFinal(err), now) })
 		l.release()
 		return
@@ -430,8 +434,13 @@ func (l *link) end(patient bool) ending {
 		case <-time.After(exitTime):
 		}
 	}
-	l.process.signal(syscall.SIGKILL)
-	<-l.process.exited // SIGKILL cannot be ignored
+	select {
+	case <-l.process.exited:
+	default:
+		l.killed = true
+		l.process.signal(syscall.SIGKILL)
+		<-l.process.exited // SIGKILL cannot be ignored
+	}
 	close(l.stop)
 	_ = l.process.requests.SetWriteDeadline(time.Now()) // fails only for a file that is closed
 	l.writer.Wait()
@@ -454,17 +463,29 @@ func (l *link) startError(err error) error {
 		return err
 	}
 	e := &StartError{Command: l.pool.config.Worker.String(), Stderr: l.stderr.String(), Err: err}
-	switch {
-	case l.process == nil:
+	switch state := l.state(); {
+	case errors.Is(err, plugin.ErrChecksumsDoNotMatch):
+		e.Reason = "its SHA-256 is not Config.Checksum: check which program it is, and whether it was built anew since the sum was taken"
+	case state == nil:
 		e.Reason = "it cannot be executed: check the path, its permissions and Config.Dir"
-	case l.process.state.ExitCode() >= 0:
-		e.Reason = fmt.Sprintf("it exited with code %d before it was ready: is it a worker, that is, does its main call worker.Main, or worker.MainIfWorker for procpool.Self?", l.process.state.ExitCode())
-	case errors.Is(err, ipc.ErrProtocol):
+	case l.late:
+		e.Reason = fmt.Sprintf("it was not ready within Config.StartTimeout (%v): check what it does before worker.Main", l.pool.config.StartTimeout)
+	case l.killed && errors.Is(err, ipc.ErrProtocol):
 		e.Reason = "it does not speak the protocol"
+	case l.killed:
+		e.Reason = "it does not shake hands as a worker of this pool: was it built from the same release as this program?"
 	default:
-		e.Reason = fmt.Sprintf("it was not ready within Config.StartTimeout (%v), or ended meanwhile (%v)", l.pool.config.StartTimeout, l.process.state)
+		e.Reason = fmt.Sprintf("it ended before it was ready (%v): is it a worker, that is, does its main call worker.Main, or worker.MainIfWorker for procpool.Self?", state)
 	}
 	return e
+}
+
+// state is how the process ended; nil if there was none.
+func (l *link) state() *os.ProcessState {
+	if l.process == nil {
+		return nil
+	}
+	return l.process.state
 }
 
 // isFinal reports whether the next worker would fail to start for the same reason.
