@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"syscall"
+	"time"
 
 	"github.com/seed7d1be1d5/concurrent/futures"
 	"github.com/seed7d1be1d5/concurrent/ipc"
@@ -31,12 +32,14 @@ func Describe(ctx context.Context, config Config) (Description, error) {
 	}
 	l := newLink(pool, 0)
 	unwatch := context.AfterFunc(ctx, func() { l.signal(syscall.SIGKILL) })
+	began := time.Now()
 	peer, err := l.start()
 	interrupted := !unwatch()
 	if err == nil {
 		_ = l.process.requests.Close() // the worker takes it as its leave
 	}
-	l.end(err == nil)
+	l.late = err != nil && time.Since(began) >= pool.config.StartTimeout
+	l.end(!l.late) // a program that is no worker is given the time to end by itself, so that the error says that it did
 	defer l.release()
 	switch {
 	case err == nil:
