@@ -86,11 +86,7 @@ func (l *link) start() (peer, error) {
 	if err := shake(l.pool.config, l.pool.command.path, l.spawn); err != nil {
 		return peer{}, err
 	}
-	// From here on the deadline ends a silent worker; it is taken off when the worker is ready.
-	if err := l.process.responses.SetReadDeadline(deadline); err != nil {
-		return peer{}, err
-	}
-	_ = l.process.requests.SetWriteDeadline(deadline) // as above
+	l.process.setDeadline(deadline) // ends a silent worker
 	frames := ipc.NewReader(l.process.responses, ipc.MaxHello)
 	hello, err := readHello(frames)
 	if err != nil {
@@ -117,7 +113,8 @@ func (l *link) start() (peer, error) {
 	if err := l.initialize(frames); err != nil {
 		return peer{}, err
 	}
-	return p, errors.Join(l.process.responses.SetReadDeadline(time.Time{}), l.process.requests.SetWriteDeadline(time.Time{}))
+	l.process.setDeadline(time.Time{})
+	return p, nil
 }
 
 // spawn starts the process and the goroutines that drain its output. env is what go-plugin adds.

@@ -94,6 +94,10 @@ type resolved struct {
 // be changed afterwards; one that cannot be encoded fails its own call and nothing else (row P31). Submit waits only for
 // room in a bounded queue.
 func (p *ProcessPoolExecutor) Submit(c futures.Call) {
+	if p == nil {
+		c.Reject(errors.New("procpool: the pool is nil: look at the error of New"))
+		return
+	}
 	if t := p.accept(c, 0); t != nil {
 		p.enqueue([]*task{t})
 	}
@@ -101,6 +105,12 @@ func (p *ProcessPoolExecutor) Submit(c futures.Call) {
 
 // SubmitBatch implements [futures.Batcher]: the calls go to one worker together.
 func (p *ProcessPoolExecutor) SubmitBatch(calls []futures.Call) {
+	if p == nil {
+		for _, c := range calls {
+			p.Submit(c)
+		}
+		return
+	}
 	batch := p.batches.Add(1)
 	tasks := make([]*task, 0, len(calls))
 	for _, c := range calls {

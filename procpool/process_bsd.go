@@ -1,4 +1,4 @@
-//go:build unix && !linux
+//go:build darwin || freebsd || netbsd || openbsd || dragonfly
 
 package procpool
 
@@ -7,6 +7,8 @@ import (
 	"os"
 	"runtime"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // rssUnit is of ru_maxrss, in bytes: macOS counts bytes, the others kilobytes.
@@ -15,11 +17,30 @@ var rssUnit = map[bool]int64{true: 1, false: 1024}[runtime.GOOS == "darwin"]
 // processAttributes: a group of its own. There is no signal on the parent's death here; a worker ends with its requests.
 func processAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
-// awaitExit does not wait: here a process is waited for and reaped in one step, so a grandchild that outlives its group's
-// leader is signalled just after the leader's pid was given back.
-func awaitExit(int) {}
+// awaitExit returns when a child has ended, and leaves it to be waited for. It reports false if it could not wait.
+func awaitExit(pid int) bool {
+	queue, err := unix.Kqueue()
+	if err != nil {
+		return false
+	}
+	defer unix.Close(queue)
+	var exit unix.Kevent_t
+	unix.SetKevent(&exit, pid, unix.EVFILT_PROC, unix.EV_ADD|unix.EV_ONESHOT)
+	exit.Fflags = unix.NOTE_EXIT
+	events := make([]unix.Kevent_t, 1)
+	for {
+		n, err := unix.Kevent(queue, []unix.Kevent_t{exit}, events, nil)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.ESRCH): // a zombie already
+			return true
+		default:
+			return err == nil && n == 1
+		}
+	}
+}
 
-// sharedMemory is a file of zeros without a name. A worker could cut it off under the host: see SECURITY in the README.
+// sharedMemory is a file of zeros without a name. A worker could cut it off under the host: Limits in the README.
 func sharedMemory(size int64) (*os.File, error) {
 	f, err := os.CreateTemp("", "claims")
 	if err != nil {

@@ -1,4 +1,4 @@
-//go:build !unix
+//go:build !(linux || darwin || freebsd || netbsd || openbsd || dragonfly)
 
 package procpool
 
@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"syscall"
+	"time"
 
 	"github.com/seed7d1be1d5/concurrent/ipc"
 )
@@ -22,6 +23,7 @@ type process struct {
 
 func startProcess(*exec.Cmd) (*process, error)       { return nil, errors.ErrUnsupported }
 func (p *process) signal(syscall.Signal)             {}
+func (p *process) setDeadline(time.Time)             {}
 func (p *process) pid() int                          { return 0 }
 func (p *process) close()                            {}
 func (p *process) claims() (*ipc.Claims, error)      { return nil, errors.ErrUnsupported }

@@ -1,4 +1,4 @@
-//go:build unix
+//go:build linux || darwin || freebsd || netbsd || openbsd || dragonfly
 
 package procpool
 
@@ -104,17 +104,31 @@ func (p *process) wait(started chan<- error) {
 	if err != nil {
 		return
 	}
-	awaitExit(p.cmd.Process.Pid) // it is still a zombie, so its pid and its group are its own
+	pid := p.cmd.Process.Pid
+	if awaitExit(pid) {
+		// Here the process is a zombie, so that its pid and its group are its own.
+		_ = syscall.Kill(-pid, syscall.SIGKILL) // what it started and left behind; an error says that there is nothing
+	}
+	state, _ := p.cmd.Process.Wait() // fails only for a process that is not ours
 	p.mu.Lock()
-	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // what it started and left behind; an error says that there is nothing
-	p.state, _ = p.cmd.Process.Wait()                     // it has ended, so this neither waits nor fails
-	p.reaped = true
-	p.mu.Unlock()
+	p.state, p.reaped = state, true
 	deadline := time.Now().Add(drainTime)
 	for _, f := range []*os.File{p.responses, p.stdout, p.stderr} {
 		_ = f.SetReadDeadline(deadline) // fails only for a file that is closed, which nobody reads
 	}
+	p.mu.Unlock()
 	close(p.exited)
+}
+
+// setDeadline bounds talking to a process that lives: once it has ended, another bound holds.
+func (p *process) setDeadline(at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.reaped {
+		return
+	}
+	_ = p.requests.SetWriteDeadline(at) // these two fail only for a file that is closed
+	_ = p.responses.SetReadDeadline(at)
 }
 
 // signal reaches the whole process group, unless the process has been waited for: the pid may be somebody else's then.

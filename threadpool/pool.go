@@ -117,6 +117,10 @@ func New(config Config) (*ThreadPoolExecutor, error) {
 
 // Submit implements [futures.Executor]; call [futures.Submit] instead. It waits only for room in a bounded queue.
 func (p *ThreadPoolExecutor) Submit(c futures.Call) {
+	if p == nil {
+		c.Reject(errors.New("threadpool: the pool is nil: look at the error of New"))
+		return
+	}
 	if !c.Func().HasBody() {
 		c.Reject(fmt.Errorf("%w: %q is only declared in this process", futures.ErrNoBody, c.Func().Name()))
 		return
