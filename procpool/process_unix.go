@@ -105,13 +105,16 @@ func (p *process) wait(started chan<- error) {
 		return
 	}
 	pid := p.cmd.Process.Pid
-	if awaitExit(pid) {
-		// Here the process is a zombie, so that its pid and its group are its own.
-		_ = syscall.Kill(-pid, syscall.SIGKILL) // what it started and left behind; an error says that there is nothing
+	zombie := awaitExit(pid)
+	if !zombie {
+		p.state, _ = p.cmd.Process.Wait() // the system cannot wait without reaping: this waits
 	}
-	state, _ := p.cmd.Process.Wait() // fails only for a process that is not ours
 	p.mu.Lock()
-	p.state, p.reaped = state, true
+	if zombie { // so that pid and group are its own until it is reaped, which nobody sees but through mu
+		_ = syscall.Kill(-pid, syscall.SIGKILL) // what it started and left behind; an error says that there is nothing
+		p.state, _ = p.cmd.Process.Wait()       // it has ended: this neither waits nor fails
+	}
+	p.reaped = true
 	deadline := time.Now().Add(drainTime)
 	for _, f := range []*os.File{p.responses, p.stdout, p.stderr} {
 		_ = f.SetReadDeadline(deadline) // fails only for a file that is closed, which nobody reads
