@@ -1,0 +1,96 @@
+# Needs Go and make; everything else is fetched as Go modules. `make help` lists the targets.
+
+GO ?= go
+
+# Of make run: small, medium or full, or a number of files. Full is every .go file of the Go installation.
+SIZE ?= full
+FILES ?= $(or $(FILES_$(SIZE)),$(error SIZE=$(SIZE): it must be small, medium or full))
+FILES_small := 500
+FILES_medium := 2500
+FILES_full := 0
+
+# A fuzz target runs this many inputs beyond its corpus.
+FUZZCOUNT ?= 200000x
+
+# Of make bench.
+BENCH ?= .
+BENCHTIME ?= 1s
+
+TESTTIMEOUT ?= 10m
+
+LINT_VERSION := v2.15.0
+LINT := bin/golangci-lint-$(LINT_VERSION)
+
+PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "  make run takes SIZE=small, medium or full, or FILES=N; make fuzz FUZZCOUNT=$(FUZZCOUNT); make bench BENCH=regexp."
+
+.PHONY: build
+build: ## build bin/worker and bin/procpool
+	@mkdir -p bin
+	$(GO) build -o bin/ ./cmd/worker ./cmd/procpool
+
+.PHONY: run
+run: build ## format, hash and compress every .go file of the Go installation, in worker processes and serially
+	bin/procpool demo -worker bin/worker -root "$$($(GO) env GOROOT)/src" -files $(FILES) -out out/gofmt.jsonl
+
+.PHONY: test
+test: ## run every test
+	$(GO) test -timeout $(TESTTIMEOUT) ./...
+
+.PHONY: race
+race: ## run every test under the race detector
+	$(GO) test -race -timeout $(TESTTIMEOUT) ./...
+
+.PHONY: lint
+lint: $(LINT) ## go vet and golangci-lint
+	$(GO) vet ./...
+	$(LINT) run ./...
+
+$(LINT):
+	@mkdir -p bin
+	GOBIN="$(CURDIR)/bin" GOFLAGS= $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+	mv bin/golangci-lint $@
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target FUZZCOUNT times
+	@set -e; for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZCOUNT) $$package; \
+		done; \
+	done
+
+.PHONY: bench
+bench: ## run the benchmarks
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem ./...
+
+.PHONY: cross
+cross: ## build and vet for every system and architecture
+	@set -e; for platform in $(PLATFORMS); do \
+		echo "$$platform"; \
+		GOOS=$${platform%/*} GOARCH=$${platform#*/} CGO_ENABLED=0 $(GO) build ./...; \
+		GOOS=$${platform%/*} GOARCH=$${platform#*/} CGO_ENABLED=0 $(GO) vet ./...; \
+	done
+
+.PHONY: check
+check: lint test race cross ## all that must be green
+
+.PHONY: rename
+rename: ## give the module another path: make rename MODULE=example.org/you/concurrent
+	@test -n "$(MODULE)" || { echo "make rename MODULE=example.org/you/concurrent"; exit 2; }
+	@old=$$($(GO) list -m); \
+	git ls-files -z | xargs -0 grep -lIF "$$old" | while read -r file; do \
+		sed -i.old "s|$$old|$(MODULE)|g" "$$file" && rm "$$file.old"; \
+	done; \
+	$(GO) build ./...
+
+.PHONY: clean
+clean: ## remove what was built and written
+	rm -rf bin out
