@@ -18,8 +18,9 @@ func (s *serialWriter) Write(p []byte) (int, error) {
 	return s.w.Write(p)
 }
 
-// tailSize is how much of a worker's standard error is kept for its last words.
-const tailSize = 8 << 10
+// tailSize is how much of a worker's standard error is kept for its last words. The reason of a crash of Go stands first, and
+// the stacks after it take tens of kilobytes.
+const tailSize = 64 << 10
 
 // tail keeps the end of what is written to it.
 type tail struct {
@@ -31,7 +32,7 @@ func (t *tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.text = append(t.text, p[max(0, len(p)-tailSize):]...)
-	if n := len(t.text); n > 4*tailSize {
+	if n := len(t.text); n > 2*tailSize {
 		t.text = append(t.text[:0], t.text[n-tailSize:]...)
 	}
 	return len(p), nil
