@@ -1,0 +1,84 @@
+//go:build linux
+
+package procpool_test
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/procpool"
+)
+
+func TestTheInitializerRunsOnceInEachWorker(t *testing.T) {
+	clean(t)
+	m, g := newMarks(t), newGate(t)
+	pool := newPool(t, procpool.Config{MaxWorkers: 2, Initializer: futures.Bind(initialize, preparation{File: m.path})})
+	for range 4 {
+		futures.Submit(context.Background(), pool, hold, held{Gate: g.path})
+	}
+	g.pid()
+	g.pid()
+	assert.Equal(t, map[int]int{0: 2}, m.read())
+	g.open(4)
+	mustClose(t, pool)
+	assert.Equal(t, map[int]int{0: 2}, m.read())
+}
+
+func TestAFailingInitializerBreaksThePool(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		p    preparation
+		says string
+		is   func(*testing.T, error)
+	}{
+		{"fails", preparation{Way: "fail"}, "known on both sides", func(t *testing.T, err error) {
+			assert.ErrorIs(t, err, errKnown)
+		}},
+		{"panics", preparation{Way: "panic"}, "a remote panic", func(t *testing.T, err error) {
+			var failed *futures.TaskError
+			require.ErrorAs(t, err, &failed)
+			assert.Contains(t, failed.Stack, "panicDeepInside")
+		}},
+		{"hangs", preparation{Way: "hang"}, "Config.StartTimeout", nil},
+		{"exits", preparation{Way: "perish", Fate: fate{"exit", 3}}, "worker was lost", nil},
+		{"is killed", preparation{Way: "perish", Fate: fate{"signal", 9}}, "worker was lost", nil},
+		{"writes garbage", preparation{Way: "perish", Fate: fate{"garbage", 0}}, "protocol error", nil},
+	} {
+		for _, policy := range []procpool.CrashPolicy{procpool.BreakPool, procpool.ReplaceWorker} {
+			t.Run(c.name+" "+policy.String(), func(t *testing.T) {
+				clean(t)
+				pool := newPool(t, procpool.Config{MaxWorkers: 2, OnCrash: policy, StartTimeout: 2 * time.Second, Initializer: futures.Bind(initialize, c.p)})
+				calls := []*futures.Future[string]{
+					futures.Submit(context.Background(), pool, echo, "a"),
+					futures.Submit(context.Background(), pool, echo, "b"),
+					futures.Submit(context.Background(), pool, echo, "c"),
+				}
+				for _, f := range calls {
+					_, err := f.Result(bounded(t))
+					require.ErrorIs(t, err, procpool.ErrBrokenProcessPool)
+					var failed *procpool.InitializerError
+					require.ErrorAs(t, err, &failed)
+					assert.Equal(t, "test.Initialize", failed.Func)
+					assert.NotZero(t, failed.PID)
+					assert.ErrorContains(t, err, c.says)
+					if c.is != nil {
+						c.is(t, err)
+					}
+					if c.p.Way == "perish" {
+						assert.Contains(t, failed.Stderr, "about to perish")
+					}
+				}
+				_, err := futures.Submit(context.Background(), pool, echo, "late").Result(bounded(t))
+				require.ErrorIs(t, err, procpool.ErrBrokenProcessPool)
+				mustClose(t, pool)
+				assert.Empty(t, children(t, os.Getpid()), "a broken pool keeps processes")
+			})
+		}
+	}
+}
