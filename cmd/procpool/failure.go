@@ -54,6 +54,9 @@ func failureOf(err error) failure {
 	switch {
 	case errors.Is(err, futures.ErrTimeout):
 		f.Kind = timedOut
+		if task != nil { // it listened to its ctx, and says what that told it
+			f.Message = "the call took longer than its timeout: " + task.Message
+		}
 	case task != nil && task.Panicked:
 		f.Kind = panicked
 	case task != nil:

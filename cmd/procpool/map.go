@@ -222,9 +222,9 @@ func verdict(t *tally) error {
 	}
 	switch {
 	case errors.Is(t.writeErr, syscall.EPIPE):
-		return fail(exitIO, "the reader of the output is gone%s", undone)
+		return fail(exitIO, "the reader of the output is gone; line %d was the last one taken", t.items)
 	case t.writeErr != nil:
-		return fail(exitIO, "the output cannot be written: %v%s", t.writeErr, undone)
+		return fail(exitIO, "the output cannot be written and is not whole: %v; line %d was the last one taken", t.writeErr, t.items)
 	case t.signal != 0 && !whole:
 		return fail(t.signal, "interrupted%s", undone)
 	case t.broken != nil:
