@@ -82,17 +82,19 @@ func (r *Reader) Next() ([]byte, error) {
 // head waits for a header, but not once a byte is there that begins none: whoever sent that may never send eight.
 func (r *Reader) head() ([]byte, error) {
 	for {
-		head, err := r.br.Peek(min(r.br.Buffered()+1, headerLen))
-		switch {
-		case !isMagicPrefix(head):
-			stray, _ := r.br.Peek(min(r.br.Buffered(), maxStray)) // buffered, so there
+		head, _ := r.br.Peek(min(r.br.Buffered(), headerLen)) // buffered, so there
+		if !isMagicPrefix(head) {
+			stray, _ := r.br.Peek(min(r.br.Buffered(), maxStray))
 			return nil, fmt.Errorf("%w: not a frame: it begins with %q", ErrProtocol, stray)
-		case err == io.EOF && len(head) > 0:
-			return nil, io.ErrUnexpectedEOF
-		case err != nil:
-			return nil, err
-		case len(head) == headerLen:
+		}
+		if len(head) == headerLen {
 			return head, nil
+		}
+		if _, err := r.br.Peek(len(head) + 1); err != nil {
+			if err == io.EOF && len(head) > 0 {
+				err = io.ErrUnexpectedEOF
+			}
+			return nil, err
 		}
 	}
 }
