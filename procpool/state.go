@@ -264,7 +264,7 @@ func (s *state) answered(id workerID, callID uint64, withdrawn bool, now time.Ti
 	}
 	switch {
 	case len(w.calls) > 0:
-		s.watch(w)
+		s.watch(w, now)
 	case w.phase == retiring:
 		s.dismiss(w, now)
 	case w.phase == ready:
@@ -470,22 +470,41 @@ func (s *state) checkHead(w *workerState, now time.Time) {
 	} else if head.timeout > 0 && head.interrupted == nil && !now.Before(w.ranSince.Add(head.timeout)) {
 		s.interrupt(head, futures.ErrTimeout, now)
 	}
-	s.recall(w, 1, now)
-	s.watch(w)
+	if s.canRelieve(w, now) {
+		s.recall(w, 1, now)
+	}
+	s.watch(w, now)
+}
+
+// canRelieve reports whether calls that wait at w would be better off elsewhere: with a worker that gets on, or a new one.
+func (s *state) canRelieve(w *workerState, now time.Time) bool {
+	for _, v := range s.workers {
+		getsOn := v.phase == ready && v.overdue == nil && (len(v.calls) == 0 || now.Before(v.since.Add(s.policy.window)))
+		if v != w && (v.phase == starting || getsOn) {
+			return true
+		}
+	}
+	return s.mayLaunch(now)
 }
 
 // watch asks for the ticks that checkHead needs.
-func (s *state) watch(w *workerState) {
+func (s *state) watch(w *workerState, now time.Time) {
 	if t := w.calls[0].task; t != nil && t.timeout > 0 && t.interrupted == nil {
 		s.wake(w.ranSince.Add(t.timeout))
 	}
 	if w.claims == nil {
 		return
 	}
-	s.wake(w.since.Add(s.policy.startPatience))
+	if head := w.calls[0].task; head == nil || !head.Started() {
+		s.wake(w.since.Add(s.policy.startPatience))
+	}
 	for _, f := range w.calls[1:] {
 		if f.recallable() {
-			s.wake(w.since.Add(s.patience(f.task)))
+			due := w.since.Add(s.patience(f.task))
+			if !now.Before(due) { // it was due, and nobody could relieve w
+				due = now.Add(10 * s.policy.window)
+			}
+			s.wake(due)
 			return
 		}
 	}
@@ -624,7 +643,7 @@ func (s *state) give(w *workerState, now time.Time) bool {
 	if len(w.calls) == 1 {
 		w.since, w.ranSince = now, now
 	}
-	s.watch(w)
+	s.watch(w, now)
 	s.do(action{kind: actSend, worker: w.id, task: t, id: id, attempt: t.attempt})
 	if s.policy.maxTasks > 0 && w.sent >= s.policy.maxTasks {
 		w.phase = retiring

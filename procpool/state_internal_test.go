@@ -263,6 +263,9 @@ func (s *simulation) advance(d time.Duration) {
 	s.now = s.now.Add(d)
 	if at := s.state.alarm; !at.IsZero() && !s.now.Before(at) {
 		s.update(func(st *state) { st.tick(s.now) })
+		if at := s.state.alarm; !at.IsZero() {
+			require.True(s.t, at.After(s.now), "a tick asks for another one at once: the pool spins")
+		}
 	}
 }
 
