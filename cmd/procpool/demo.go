@@ -79,15 +79,13 @@ func demo(ctx context.Context, c *cli.Command) error {
 	t.add("bytes", "%s (%s/s)", megabytes(files.bytes), megabytes(int64(float64(files.bytes)/cost.wall.Seconds())))
 	t.addTimes(cost, tally.items)
 	end := verdict(tally)
-	if end, ok := end.(*exitError); c.Duration("serial") > 0 && (!ok || end.code == exitFailed) {
-		if err := t.addSerial(ctx, files, c.Duration("serial"), cost.wall, s.progress); err != nil {
-			return err
-		}
+	if exitCode(end) == exitFailed {
+		end = nil // files that do not parse belong to the tree
+	}
+	if end == nil && c.Duration("serial") > 0 {
+		t.addSerial(ctx, files, c.Duration("serial"), cost.wall, s.progress)
 	}
 	t.writeTo(os.Stderr)
-	if end, ok := end.(*exitError); ok && end.code == exitFailed {
-		return nil // files that do not parse belong to the tree
-	}
 	return end
 }
 
@@ -154,7 +152,7 @@ func (t *goTree) argumentLines() (io.Reader, error) {
 
 // addSerial does the work of the batch again in this process, one file after the other, for as long as limit, and adds
 // how that compares with what the batch took.
-func (t *table) addSerial(ctx context.Context, files *goTree, limit, batch time.Duration, showProgress bool) error {
+func (t *table) addSerial(ctx context.Context, files *goTree, limit, batch time.Duration, showProgress bool) {
 	var bar *progress
 	if showProgress {
 		bar = startProgress(os.Stderr, "the same serially", int64(len(files.paths)))
@@ -185,7 +183,6 @@ func (t *table) addSerial(ctx context.Context, files *goTree, limit, batch time.
 		took = whole
 	}
 	t.add("speed-up", "%.2f times", took.Seconds()/batch.Seconds())
-	return nil
 }
 
 // spread is the numbers below n in an order of which every beginning is spread evenly over them.

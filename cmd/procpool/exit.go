@@ -1,6 +1,9 @@
 package main
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Exit codes, as the help tells them.
 const (
@@ -21,4 +24,17 @@ func (e *exitError) Error() string { return e.text }
 
 func fail(code int, format string, args ...any) error {
 	return &exitError{code, fmt.Sprintf(format, args...)}
+}
+
+// exitCode is the code that an error leads to.
+func exitCode(err error) int {
+	var exit *exitError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &exit):
+		return exit.code
+	default:
+		return exitUsage // what the library of the flags finds out about them
+	}
 }

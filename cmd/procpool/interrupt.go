@@ -31,7 +31,7 @@ func handleSignals(pool *procpool.ProcessPoolExecutor, stop context.CancelFunc, 
 	i := &interruption{signals: make(chan os.Signal, 2), over: make(chan struct{}), ended: make(chan struct{})}
 	signal.Notify(i.signals, os.Interrupt, syscall.SIGTERM)
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	go func() {
+	go func() { // ends with release, which waits for it; nobody can be told that standard error is gone
 		defer close(i.ended)
 		for {
 			var s os.Signal
@@ -46,12 +46,12 @@ func handleSignals(pool *procpool.ProcessPoolExecutor, stop context.CancelFunc, 
 				called, cancel := context.WithCancel(context.Background())
 				cancel() // calls are called off before the wait, which is not wanted here
 				_ = pool.Shutdown(called, futures.CancelFutures())
-				fmt.Fprintf(stderr, "procpool: %v: no more input is taken and running calls finish; once more to kill them\n", s)
+				_, _ = fmt.Fprintf(stderr, "procpool: %v: no more input is taken and running calls finish; once more to kill them\n", s)
 				continue
 			}
 			i.killed.Store(true)
 			pool.KillWorkers()
-			fmt.Fprintf(stderr, "procpool: %v: the workers are killed\n", s)
+			_, _ = fmt.Fprintf(stderr, "procpool: %v: the workers are killed\n", s)
 		}
 	}()
 	return i

@@ -25,16 +25,12 @@ func run(ctx context.Context, args []string) int {
 	var exit *exitError
 	switch {
 	case err == nil:
-		return exitOK
-	case errors.As(err, &exit):
-		if exit.text != "" {
-			fmt.Fprintf(os.Stderr, "procpool: %s\n", exit.text)
-		}
-		return exit.code
-	default: // what the library finds out about the arguments
+	case !errors.As(err, &exit):
 		fmt.Fprintf(os.Stderr, "procpool: %v\nTry procpool --help.\n", err)
-		return exitUsage
+	case exit.text != "":
+		fmt.Fprintf(os.Stderr, "procpool: %s\n", exit.text)
 	}
+	return exitCode(err)
 }
 
 func command() *cli.Command {

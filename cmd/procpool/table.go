@@ -19,11 +19,12 @@ func (t *table) add(name, format string, args ...any) {
 }
 
 func (t *table) writeTo(w io.Writer) {
+	// Nobody can be told that standard error is gone.
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, row := range t.rows {
-		fmt.Fprintf(tw, "%s\t%s\n", row[0], row[1])
+		_, _ = fmt.Fprintf(tw, "%s\t%s\n", row[0], row[1])
 	}
-	_ = tw.Flush() // nobody can be told that standard error is gone
+	_ = tw.Flush()
 }
 
 // addItems tells how many items there were and what went wrong with them, the most frequent first.
