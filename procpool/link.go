@@ -52,14 +52,22 @@ func (l *link) live() {
 	if err != nil {
 		l.late = time.Since(began) >= l.pool.config.StartTimeout
 		l.end(!l.late)
-		l.tell(func(s *state, now time.Time) { s.startFailed(l.id, l.startError(err), isFinal(err), now) })
+		err, final := l.startError(err), isFinal(err)
+		wanted := false
+		l.tell(func(s *state, now time.Time) {
+			wanted = s.worker(l.id).phase == starting
+			s.startFailed(l.id, err, final, now)
+		})
+		if wanted { // rather than ended by the pool on its way
+			l.pool.config.Logger.Error("procpool: no worker", "err", err)
+		}
 		l.release()
 		return
 	}
 	l.pool.config.Logger.Debug("procpool: worker ready", "pid", l.pid(), "build", peer.hello.Build)
 	l.writer.Go(l.write)
 	l.tell(func(s *state, now time.Time) { s.becameReady(l.id, peer.claims, peer.refuse, now) })
-	cause := l.read(peer.frames)
+	cause := l.readAll(peer.frames)
 	end := l.end(cause == nil)
 	end.cause = cause
 	l.tell(func(s *state, now time.Time) { s.gone(l.id, end, now) })
@@ -224,7 +232,7 @@ func (l *link) initialize(frames *ipc.Reader) error {
 	}
 	name := init.Func().Name()
 	failed := func(err error) error {
-		return &InitializerError{Func: name, PID: l.process.pid(), Stderr: l.stderr.String(), Err: err}
+		return &InitializerError{Func: name, PID: l.process.pid(), Err: err}
 	}
 	if _, err := l.process.requests.Write(ipc.AppendRequest(nil, ipc.InitializerID, name, ipc.Meta{}, l.pool.initArg)); err != nil {
 		return failed(fmt.Errorf("the worker was lost: %w", err))
@@ -252,6 +260,21 @@ func (l *link) initialize(frames *ipc.Reader) error {
 			return failed(err)
 		}
 		return failed(f.Err(name))
+	}
+}
+
+// readAll is read in a goroutine of its own, and in another one when that is lost: a result's decoding method may leave by
+// runtime.Goexit, which fails its call and nothing else.
+func (l *link) readAll(frames *ipc.Reader) error {
+	for {
+		over := make(chan error, 1)
+		go func() { // ends with over, which readAll waits for
+			defer close(over)
+			over <- l.read(frames)
+		}()
+		if cause, returned := <-over; returned {
+			return cause
+		}
 	}
 }
 
@@ -302,13 +325,26 @@ func (l *link) settle(m ipc.Message) error {
 	case len(m.Failure) > 0:
 		t.call.Reject(t.explain(f.Err(t.fn.name)))
 	default:
-		if err := ipc.DecodeValue(m.Value, t.call.Out()); err != nil {
-			t.call.Reject(fmt.Errorf("procpool: the result of %s: %w", t.fn.name, err))
-			return nil
-		}
-		t.call.Resolve()
+		t.take(m.Value)
 	}
 	return nil
+}
+
+// take settles the call with an encoded result.
+func (t *task) take(result []byte) {
+	decoded := false
+	defer func() {
+		if !decoded {
+			t.call.Reject(fmt.Errorf("procpool: the result of %s: %w: its decoding method called runtime.Goexit", t.fn.name, futures.ErrNotShareable))
+		}
+	}()
+	err := ipc.DecodeValue(result, t.call.Out())
+	decoded = true
+	if err != nil {
+		t.call.Reject(fmt.Errorf("procpool: the result of %s: %w", t.fn.name, err))
+		return
+	}
+	t.call.Resolve()
 }
 
 // explain adds the reason of the interruption to the failure of a function that gave in to it.
@@ -457,6 +493,7 @@ func (l *link) end(patient bool) ending {
 func (l *link) startError(err error) error {
 	var initializer *InitializerError
 	if errors.As(err, &initializer) {
+		initializer.Stderr = l.stderr.String() // only now is all of it there
 		return err
 	}
 	e := &StartError{Command: l.pool.config.Worker.String(), Stderr: l.stderr.String(), Err: err}
