@@ -160,7 +160,7 @@ func (t *table) addSerial(ctx context.Context, files *goTree, limit, batch time.
 	defer bar.end()
 	var did int64
 	count := 0
-	start := time.Now()
+	start, cpu := time.Now(), ownCPU()
 	for _, i := range spread(len(files.paths)) {
 		if time.Since(start) > limit {
 			break
@@ -174,12 +174,13 @@ func (t *table) addSerial(ctx context.Context, files *goTree, limit, batch time.
 		count++
 	}
 	took := time.Since(start)
+	cpu = ownCPU() - cpu
 	if count == len(files.paths) {
-		t.add("serially", "%s in one process, the same %s files", seconds(took), grouped(count))
+		t.add("serially", "%s in one process (%s of CPU time), the same %s files", seconds(took), seconds(cpu), grouped(count))
 	} else {
 		whole := time.Duration(float64(took) * float64(files.bytes) / float64(did))
-		t.add("serially", "%s in one process, estimated: %s files with %.0f%% of the bytes took %s",
-			seconds(whole), grouped(count), 100*float64(did)/float64(files.bytes), seconds(took))
+		t.add("serially", "%s in one process, estimated: %s files with %.0f%% of the bytes took %s (%s of CPU time)",
+			seconds(whole), grouped(count), 100*float64(did)/float64(files.bytes), seconds(took), seconds(cpu))
 		took = whole
 	}
 	t.add("speed-up", "%.2f times", took.Seconds()/batch.Seconds())
