@@ -111,6 +111,21 @@ func TestDocumentHasEveryConstant(t *testing.T) {
 	}
 }
 
+func TestDocumentExplainsEveryKindAndFeature(t *testing.T) {
+	for prefix, heading := range map[string]string{"Failed": "kind of failure", "Feature": "feature"} {
+		var want, got []string
+		for name, value := range constants(t) {
+			if strings.HasPrefix(name, prefix) {
+				want = append(want, constant.StringVal(value))
+			}
+		}
+		for _, row := range docTable(t, heading) {
+			got = append(got, row[0])
+		}
+		assert.ElementsMatch(t, want, got, heading)
+	}
+}
+
 var example = regexp.MustCompile("(?ms)^```hex ([a-z -]+)\n(.*?)^```$")
 
 // examples finds the blocks of bytes in the document. What follows two spaces on a line is a comment.
