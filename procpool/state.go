@@ -78,7 +78,7 @@ type workerState struct {
 	ranSince time.Time // since when the oldest of calls may be running; its timeout counts from there
 	since    time.Time // when the oldest of calls became that; without calls, when it became idle
 	overdue  *task     // was interrupted and should have ended by killAt
-	killAt   time.Time // when patience ends with the overdue call, or the leaving; zero: not at all
+	killAt   time.Time // when patience ends with the overdue call, the answer that is owed, or the leaving; zero: not at all
 	why      error     // condemned: the interruption that was ignored, or nil
 }
 
@@ -151,9 +151,23 @@ func (s *state) submitted(tasks []*task, now time.Time) {
 func (s *state) cancelled(t *task, now time.Time) {
 	if t.queued {
 		s.unqueue(t)
+	} else if w := s.holderOf(t); w != nil {
+		s.hurry(w, now)
 	}
 	s.advance(now)
 }
+
+// hurry bounds the wait for a worker's answer to its oldest call when that was withdrawn: it has nothing else to do, so one
+// that does not answer is stuck or frozen, and would never go.
+func (s *state) hurry(w *workerState, now time.Time) {
+	if (w.phase == ready || w.phase == retiring) && w.killAt.IsZero() && len(w.calls) > 0 && w.calls[0].withdrawn() {
+		w.killAt = now.Add(s.policy.killGrace)
+		s.wake(w.killAt)
+	}
+}
+
+// withdrawn reports whether the call was recalled or cancelled, so that the worker owes no more than word of it.
+func (f flight) withdrawn() bool { return f.task == nil || f.task.call.State() == futures.Cancelled }
 
 func (s *state) unqueue(t *task) {
 	s.queue.remove(t)
@@ -259,11 +273,12 @@ func (s *state) answered(id workerID, callID uint64, withdrawn bool, now time.Ti
 		f.task.fn.measured(now.Sub(w.since))
 	}
 	w.since, w.ranSince = now, now
-	if w.overdue != nil && w.overdue == f.task {
+	if (w.phase == ready || w.phase == retiring) && (w.overdue == nil || w.overdue == f.task) {
 		w.overdue, w.killAt = nil, time.Time{}
 	}
 	switch {
 	case len(w.calls) > 0:
+		s.hurry(w, now)
 		s.watch(w, now)
 	case w.phase == retiring:
 		s.dismiss(w, now)
@@ -284,7 +299,7 @@ func (w *workerState) mayAnswer(f flight, withdrawn bool) bool {
 		return !withdrawn
 	}
 	if withdrawn {
-		return f.task == nil || f.task.call.State() == futures.Cancelled
+		return f.withdrawn()
 	}
 	return f.task != nil && w.claims.State(f.id) != ipc.ClaimWithdrawn
 }
@@ -320,7 +335,7 @@ func (s *state) gone(id workerID, end ending, now time.Time) {
 	for _, f := range slices.Backward(w.calls) { // so that those that go back keep their order
 		t := f.task
 		switch {
-		case t == nil, t.call.State() == futures.Cancelled:
+		case f.withdrawn():
 		case s.broken != nil:
 			s.reject(t, s.broken(t))
 		case t.takeBack() && !(t.again && s.stopped != nil):
@@ -441,12 +456,18 @@ func (s *state) checkPatience(w *workerState, now time.Time) {
 		return
 	}
 	w.killAt = time.Time{}
-	if w.overdue == nil || w.phase == leaving || w.phase == condemned {
+	if w.phase == leaving || w.phase == condemned {
 		s.condemn(w, syscall.SIGKILL)
 		return
 	}
 	// Nothing else can start at this worker from here on, so the kill hits the overdue call or nobody.
 	s.recall(w, 0, now)
+	if w.overdue == nil {
+		if !slices.ContainsFunc(w.calls, func(f flight) bool { return !f.withdrawn() }) {
+			s.condemn(w, syscall.SIGKILL) // it runs nothing, and yet does not answer
+		}
+		return
+	}
 	if w.claims != nil && w.claims.State(w.overdue.id) == ipc.ClaimFinished {
 		w.overdue = nil // the answer is on its way
 		return
