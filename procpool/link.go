@@ -51,7 +51,9 @@ func (l *link) live() {
 	peer, err := l.start()
 	if err != nil {
 		l.late = time.Since(began) >= l.pool.config.StartTimeout
-		l.end(!l.late)
+		var failed *futures.TaskError
+		well := errors.As(err, &failed) // the initializer failed and not the worker, which would not leave by itself
+		l.end(!l.late && !well)
 		err, final := l.startError(err), isFinal(err)
 		wanted := false
 		l.tell(func(s *state, now time.Time) {
