@@ -6,12 +6,12 @@
 //   - when too many requests wait, the next one is refused with 503;
 //   - SIGTERM or Ctrl-C ends it in order: what was accepted is answered, then the workers go.
 //
-// The programs are in a language of eight signs (tape.go), in which a loop without end is two signs away.
+// The programs are in a language of eight signs (tape.go), in which a loop without end takes three.
 //
 //	go run ./examples/http-service -addr 127.0.0.1:8080
-//	curl 127.0.0.1:8080/run?input=echo -d ',[.,]'    # 200 echo
-//	curl 127.0.0.1:8080/run -d '<+'                  # 422 index out of range
-//	curl 127.0.0.1:8080/run -d '+[]'                 # 504
+//	curl '127.0.0.1:8080/run?input=echo' -d ',[.,]'  # 200 echo
+//	curl 127.0.0.1:8080/run -d '<+'                # 422 index out of range
+//	curl 127.0.0.1:8080/run -d '+[]'               # 504
 package main
 
 import (

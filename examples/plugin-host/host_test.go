@@ -51,6 +51,7 @@ func TestHostSurvivesThePlugin(t *testing.T) {
 
 	lines := regexp.MustCompile(`\d+ (exited|was)`).ReplaceAllString(string(out), "PID $1")
 	lines = regexp.MustCompile(`(rendered by \S+|with length 0).*`).ReplaceAllString(lines, "$1") // what follows changes with Go's version
+	lines = regexp.MustCompile(`[1-9]\d* (workers|were)`).ReplaceAllString(lines, "SOME $1")      // calls are sent ahead, or not, as time will have it
 	assert.Equal(t, `rendered by example.org/markup
 testdata/1-welcome.txt: <h1>Welcome</h1><p>This page is <em>fine</em>.</p>
 testdata/2-gap.txt: GUILTY of a crash: procpool: worker PID exited with code 2 while it ran markup.Render
@@ -61,7 +62,7 @@ testdata/5-page.txt: <p>Page 5.</p>
 testdata/6-page.txt: <p>Page 6.</p>
 testdata/7-page.txt: <p>Page 7.</p>
 testdata/8-page.txt: <p>Page 8.</p>
-4 workers were started: 1 crashed, 1 were replaced before they leaked too much
+SOME workers were started: 1 crashed, SOME were replaced before they leaked too much
 `, lines)
 	assert.Contains(t, stderr.String(), "markup: pages in the cache: 2\n", "what the plugin prints is seen")
 	assert.NotContains(t, stderr.String(), "markup: pages in the cache: 4\n", "a worker makes three calls at most")
