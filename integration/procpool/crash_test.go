@@ -255,7 +255,7 @@ func TestResultsInThePipeAreDelivered(t *testing.T) {
 
 // A call that may run again does so exactly as often as it may, and its attempts are counted.
 func TestRetries(t *testing.T) {
-	for n := range 4 {
+	for _, n := range []int{0, 1, 3} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			clean(t)
 			m := newMarks(t)

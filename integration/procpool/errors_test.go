@@ -18,7 +18,7 @@ import (
 
 // A failure of a function looks the same whatever executor it ran on.
 func TestFailuresAreTheSameOnEveryExecutor(t *testing.T) {
-	for _, c := range []struct {
+	failures := []struct {
 		how      string
 		is       error
 		isNot    error
@@ -34,22 +34,23 @@ func TestFailuresAreTheSameOnEveryExecutor(t *testing.T) {
 		{how: "panic", isNot: errKnown, typ: "string", message: "a remote panic", panicked: true, stack: "panicDeepInside"},
 		{how: "panic with error", is: errKnown, typ: "*fmt.wrapError", message: "thrown: known on both sides", panicked: true, stack: "workers_test.go:"},
 		{how: "goexit", typ: "runtime.Goexit", message: "the function called runtime.Goexit and never returned", panicked: true},
+	}
+	for name, open := range map[string]func(*testing.T) futures.Executor{
+		"procpool": func(t *testing.T) futures.Executor { return newPool(t, procpool.Config{MaxWorkers: 1}) },
+		"threadpool": func(t *testing.T) futures.Executor {
+			pool, err := threadpool.New(threadpool.Config{MaxWorkers: 1})
+			require.NoError(t, err)
+			t.Cleanup(func() { assert.NoError(t, pool.Close()) })
+			return pool
+		},
 	} {
-		for name, open := range map[string]func(*testing.T) futures.Executor{
-			"procpool": func(t *testing.T) futures.Executor { return newPool(t, procpool.Config{MaxWorkers: 1}) },
-			"threadpool": func(t *testing.T) futures.Executor {
-				pool, err := threadpool.New(threadpool.Config{MaxWorkers: 1})
-				require.NoError(t, err)
-				t.Cleanup(func() { assert.NoError(t, pool.Close()) })
-				return pool
-			},
-		} {
-			t.Run(c.how+" "+name, func(t *testing.T) {
-				clean(t)
-				pool := open(t)
+		t.Run(name, func(t *testing.T) {
+			clean(t)
+			pool := open(t)
+			for _, c := range failures {
 				_, err := futures.Submit(context.Background(), pool, fail, c.how).Result(bounded(t))
 				var failed *futures.TaskError
-				require.ErrorAs(t, fmt.Errorf("wrapped once more: %w", err), &failed)
+				require.ErrorAs(t, fmt.Errorf("wrapped once more: %w", err), &failed, c.how)
 				assert.Equal(t, "test.Fail", failed.Func)
 				assert.Equal(t, c.typ, failed.Type)
 				assert.Equal(t, c.message, failed.Message)
@@ -65,7 +66,7 @@ func TestFailuresAreTheSameOnEveryExecutor(t *testing.T) {
 				assert.NotErrorIs(t, err, futures.ErrBrokenExecutor)
 				_, err = futures.Submit(context.Background(), pool, echo, "still there").Result(bounded(t))
 				require.NoError(t, err)
-			})
-		}
+			}
+		})
 	}
 }

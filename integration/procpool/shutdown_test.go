@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -198,4 +199,44 @@ func TestCloseFromACallback(t *testing.T) {
 	case <-bounded(t).Done():
 		require.Fail(t, "Close in a callback waits for the callback")
 	}
+}
+
+// A call that was cancelled on its way to a frozen worker is still owed an answer, which never comes.
+func TestAFrozenWorkerThatWasSentACancelledCallCostsKillGrace(t *testing.T) {
+	const grace = 300 * time.Millisecond
+	for _, how := range []string{"close", "next call"} {
+		t.Run(how, func(t *testing.T) {
+			clean(t)
+			pool := newPool(t, procpool.Config{MaxWorkers: 1, KillGrace: grace})
+			frozen, err := futures.Submit(context.Background(), pool, pid, none{}).Result(bounded(t))
+			require.NoError(t, err)
+			freeze(t, frozen)
+			f := futures.Submit(context.Background(), pool, pid, none{})
+			require.Equal(t, 1, pool.Stats().Sent)
+			require.True(t, f.Cancel())
+			if how == "close" {
+				mustClose(t, pool)
+				return
+			}
+			n, err := futures.Submit(context.Background(), pool, pid, none{}).Result(bounded(t))
+			require.NoError(t, err)
+			assert.NotEqual(t, frozen, n)
+		})
+	}
+}
+
+// Row P48: a worker that dies while a big argument is written to it holds up nobody.
+func TestACrashWhileABigArgumentIsWritten(t *testing.T) {
+	clean(t)
+	pool := newPool(t, procpool.Config{MaxWorkers: 1})
+	frozen, err := futures.Submit(context.Background(), pool, pid, none{}).Result(bounded(t))
+	require.NoError(t, err)
+	freeze(t, frozen)
+	f := futures.Submit(context.Background(), pool, echo, strings.Repeat("x", 8<<20))
+	require.NoError(t, unix.Kill(frozen, unix.SIGKILL))
+	_, err = f.Result(bounded(t))
+	var crash *procpool.WorkerCrashError
+	require.ErrorAs(t, err, &crash)
+	assert.Equal(t, frozen, crash.PID)
+	mustClose(t, pool)
 }

@@ -185,6 +185,10 @@ func TestTheChecksumDecidesWhichProgramIsStarted(t *testing.T) {
 	require.NoError(t, err)
 
 	sum[0]++ // it is the caller's, and the pool above goes on
+	for range 3 {
+		_, err = futures.Submit(context.Background(), pool, echo, "right").Result(bounded(t))
+		require.NoError(t, err)
+	}
 	wrong := newPool(t, procpool.Config{MaxWorkers: 1, Worker: procpool.Command(path), Checksum: sum[:]})
 	failed := startError(t, wrong)
 	t.Log(failed)
