@@ -22,7 +22,8 @@ import (
 type CrashPolicy uint8
 
 const (
-	// BreakPool fails every unfinished call and refuses new ones: Python's BrokenProcessPool (rows P40 to P44).
+	// BreakPool fails every unfinished call and refuses new ones: Python's BrokenProcessPool (rows P40 to P44). Nothing is left
+	// that could run a call again, so [futures.Retries] has no effect.
 	BreakPool CrashPolicy = iota
 
 	// ReplaceWorker fails the call that was running and goes on with the rest. It breaks the pool only when workers keep dying

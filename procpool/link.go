@@ -7,14 +7,10 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"reflect"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
-
-	"github.com/hashicorp/go-plugin"
 
 	"github.com/seed7d1be1d5/concurrent/futures"
 	"github.com/seed7d1be1d5/concurrent/ipc"
@@ -23,13 +19,14 @@ import (
 // A link is a worker as the pool reaches it: its process and the goroutines that talk to it. It carries out what the state
 // decides and tells it what happens; it decides nothing itself.
 type link struct {
-	pool   *ProcessPoolExecutor
-	id     workerID
-	stderr tail
-	drains sync.WaitGroup // the two that drain the worker's output
-	writer sync.WaitGroup
-	late   bool // the start took all of Config.StartTimeout
-	killed bool // the process had not ended by itself when end was done with it
+	pool    *ProcessPoolExecutor
+	id      workerID
+	stderr  tail
+	drains  sync.WaitGroup // the two that drain the worker's output
+	writer  sync.WaitGroup
+	cancels bool // the worker understands cancel; set before the writer starts
+	late    bool // the start took all of Config.StartTimeout
+	killed  bool // the process had not ended by itself when end was done with it
 
 	mu      sync.Mutex
 	process *process       // nil until it was started
@@ -106,6 +103,7 @@ func (l *link) start() (peer, error) {
 	welcome := ipc.WelcomeParam{Protocol: ipc.Version, MaxBody: ipc.MaxBody}
 	if slices.Contains(hello.Features, ipc.FeatureCancel) {
 		welcome.Features = append(welcome.Features, ipc.FeatureCancel)
+		l.cancels = true
 	}
 	if slices.Contains(hello.Features, ipc.FeatureClaims) {
 		if p.claims, err = l.process.claims(); err != nil {
@@ -163,121 +161,6 @@ func (l *link) spawn(env []string) (*plugged, error) {
 		_ = stderrLog.Close() // an io.Pipe closes without error
 	})
 	return &plugged{name: config.Worker.String(), process: process, stdout: handshake, stderr: log}, nil
-}
-
-func readHello(frames *ipc.Reader) (hello ipc.HelloParam, err error) {
-	body, err := frames.Next()
-	if err != nil {
-		return hello, fmt.Errorf("read hello: %w", err)
-	}
-	m, err := ipc.ParseMessage(body)
-	if err != nil {
-		return hello, fmt.Errorf("read hello: %w", err)
-	}
-	if m.Kind != ipc.KindNotification || string(m.Name) != ipc.Hello {
-		return hello, fmt.Errorf("read hello: %w: the worker's first message is another", ipc.ErrProtocol)
-	}
-	if err := ipc.DecodeParam(m.Value, &hello); err != nil {
-		return hello, fmt.Errorf("read hello: %w", err)
-	}
-	if hello.Protocol != ipc.Version {
-		return hello, fmt.Errorf("%w: the worker (%s) speaks version %d, this host version %d: build both from the same release",
-			ipc.ErrProtocol, hello.Build, hello.Protocol, ipc.Version)
-	}
-	return hello, nil
-}
-
-// refusals says of a call why this worker cannot run it.
-func refusals(hello ipc.HelloParam) func(*task) error {
-	offers := make(map[string]ipc.Function, len(hello.Functions))
-	names := make([]string, 0, len(hello.Functions))
-	for _, f := range hello.Functions {
-		offers[f.Name] = f
-		names = append(names, f.Name)
-	}
-	known := make(map[*function]error) // guarded by the pool's mu, like every call of refuse
-	return func(t *task) error {
-		err, ok := known[t.fn]
-		if !ok {
-			offer, offered := offers[t.fn.name]
-			if !offered {
-				err = fmt.Errorf("procpool: %w: the worker (%s) does not offer %q: it offers %s", futures.ErrNoBody, hello.Build, t.fn.name, strings.Join(names, ", "))
-			} else {
-				err = t.fn.compare(offer, hello.Build)
-			}
-			known[t.fn] = err
-		}
-		return err
-	}
-}
-
-// unchecked is the fingerprint of any. Whatever a worker sends can be decoded into one, so a program that declares a
-// function with it wants whatever the worker offers; an argument that does not fit fails its own call.
-var unchecked = ipc.Fingerprint(reflect.TypeFor[any]())
-
-// compare refuses a worker's function of other types.
-func (f *function) compare(offer ipc.Function, build string) error {
-	for _, c := range []struct{ what, here, there string }{{"takes", f.in, offer.In}, {"returns", f.out, offer.Out}} {
-		if c.there != "" && c.here != unchecked && c.there != c.here {
-			return fmt.Errorf("procpool: %w: %s %s %s in this program and %s in the worker (%s): build both from the same source",
-				futures.ErrNotShareable, f.name, c.what, c.here, c.there, build)
-		}
-	}
-	return nil
-}
-
-// initialize runs the initializer in the worker.
-func (l *link) initialize(frames *ipc.Reader) error {
-	init := l.pool.config.Initializer
-	if init.IsZero() {
-		return nil
-	}
-	name := init.Func().Name()
-	failed := func(err error) error {
-		return &InitializerError{Func: name, PID: l.process.pid(), Err: err}
-	}
-	if _, err := l.process.requests.Write(ipc.AppendRequest(nil, ipc.InitializerID, name, ipc.Meta{}, l.pool.initArg)); err != nil {
-		return failed(fmt.Errorf("the worker was lost: %w", err))
-	}
-	for {
-		body, err := frames.Next()
-		if err != nil {
-			return failed(fmt.Errorf("the worker was lost, or took longer than Config.StartTimeout: %w", err))
-		}
-		m, err := ipc.ParseMessage(body)
-		if err != nil {
-			return failed(err)
-		}
-		if m.Kind == ipc.KindNotification {
-			continue
-		}
-		if m.Kind != ipc.KindResponse || m.ID != ipc.InitializerID {
-			return failed(fmt.Errorf("%w: the worker answered call %d, which it was not sent", ipc.ErrProtocol, m.ID))
-		}
-		if len(m.Failure) == 0 {
-			return nil
-		}
-		var f ipc.Failure
-		if err := ipc.DecodeParam(m.Failure, &f); err != nil {
-			return failed(err)
-		}
-		return failed(f.Err(name))
-	}
-}
-
-// readAll is read in a goroutine of its own, and in another one when that is lost: a result's decoding method may leave by
-// runtime.Goexit, which fails its call and nothing else.
-func (l *link) readAll(frames *ipc.Reader) error {
-	for {
-		over := make(chan error, 1)
-		go func() { // ends with over, which readAll waits for
-			defer close(over)
-			over <- l.read(frames)
-		}()
-		if cause, returned := <-over; returned {
-			return cause
-		}
-	}
 }
 
 // read takes in responses and settles their calls, until the worker closes its end, which is no error, or breaks the
@@ -407,10 +290,11 @@ func (l *link) write() {
 
 func (l *link) writeBatch(buf []byte, batch []action) ([]byte, error) {
 	for _, a := range batch {
-		if a.kind == actInterrupt {
-			buf = ipc.AppendNotification(buf, ipc.Cancel, ipc.CancelParam{ID: a.id, Reason: a.reason})
-		} else {
+		switch {
+		case a.kind == actSend:
 			buf = ipc.AppendRequest(buf, a.id, a.task.fn.name, a.task.meta(a.attempt), a.task.arg)
+		case l.cancels: // a worker that cannot is left alone until it is killed
+			buf = ipc.AppendNotification(buf, ipc.Cancel, ipc.CancelParam{ID: a.id, Reason: a.reason})
 		}
 		if len(buf) >= directWrite {
 			if _, err := l.process.requests.Write(buf); err != nil {
@@ -489,46 +373,6 @@ func (l *link) end(patient bool) ending {
 	case <-time.After(outputTime):
 	}
 	return ending{pid: l.process.pid(), state: l.process.state, stderr: l.stderr.String()}
-}
-
-// startError says what a human can do about a worker that did not start.
-func (l *link) startError(err error) error {
-	var initializer *InitializerError
-	if errors.As(err, &initializer) {
-		initializer.Stderr = l.stderr.String() // only now is all of it there
-		return err
-	}
-	e := &StartError{Command: l.pool.config.Worker.String(), Stderr: l.stderr.String(), Err: err}
-	switch state := l.state(); {
-	case errors.Is(err, plugin.ErrChecksumsDoNotMatch):
-		e.Reason = "its SHA-256 is not Config.Checksum: check which program it is, and whether it was built anew since the sum was taken"
-	case state == nil:
-		e.Reason = "it cannot be executed: check the path, its permissions and Config.Dir"
-	case l.late:
-		e.Reason = fmt.Sprintf("it was not ready within Config.StartTimeout (%v): check what it does before worker.Main", l.pool.config.StartTimeout)
-	case l.killed && errors.Is(err, ipc.ErrProtocol):
-		e.Reason = "it does not speak the protocol"
-	case l.killed:
-		e.Reason = "it does not shake hands as a worker of this pool: was it built from the same release as this program?"
-	default:
-		e.Reason = fmt.Sprintf("it ended before it was ready (%v): is it a worker, that is, does its main call worker.Main, or worker.MainIfWorker for procpool.Self?", state)
-	}
-	return e
-}
-
-// state is how the process ended; nil if there was none.
-func (l *link) state() *os.ProcessState {
-	if l.process == nil {
-		return nil
-	}
-	return l.process.state
-}
-
-// isFinal reports whether the next worker would fail to start for the same reason.
-func isFinal(err error) bool {
-	var initializer *InitializerError
-	return errors.As(err, &initializer) || errors.Is(err, ipc.ErrProtocol) || errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) ||
-		errors.Is(err, plugin.ErrChecksumsDoNotMatch)
 }
 
 // release gives back what the pool and the system keep for the link.

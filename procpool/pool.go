@@ -133,6 +133,10 @@ func (p *ProcessPoolExecutor) accept(c futures.Call, batch uint64) *task {
 		c.Reject(fmt.Errorf("procpool: the argument of %s: %w", fn.name, err))
 		return nil
 	}
+	if n := len(fn.name) + len(arg); n > ipc.MaxValue {
+		c.Reject(fmt.Errorf("procpool: the argument of %.100s: %w: %w", fn.name, futures.ErrNotShareable, &ipc.TooLargeError{Len: uint64(n), Max: ipc.MaxValue}))
+		return nil
+	}
 	t := &task{pool: p, call: c, fn: fn, arg: arg, timeout: c.Timeout(), retries: c.Retries(), batch: batch}
 	if p.room != nil {
 		select {

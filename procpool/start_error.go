@@ -1,0 +1,51 @@
+package procpool
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/hashicorp/go-plugin"
+
+	"github.com/seed7d1be1d5/concurrent/ipc"
+)
+
+// startError says what a human can do about a worker that did not start.
+func (l *link) startError(err error) error {
+	var initializer *InitializerError
+	if errors.As(err, &initializer) {
+		initializer.Stderr = l.stderr.String() // only now is all of it there
+		return err
+	}
+	e := &StartError{Command: l.pool.config.Worker.String(), Stderr: l.stderr.String(), Err: err}
+	switch state := l.state(); {
+	case errors.Is(err, plugin.ErrChecksumsDoNotMatch):
+		e.Reason = "its SHA-256 is not Config.Checksum: check which program it is, and whether it was built anew since the sum was taken"
+	case state == nil:
+		e.Reason = "it cannot be executed: check the path, its permissions and Config.Dir"
+	case l.late:
+		e.Reason = fmt.Sprintf("it was not ready within Config.StartTimeout (%v): check what it does before worker.Main", l.pool.config.StartTimeout)
+	case l.killed && errors.Is(err, ipc.ErrProtocol):
+		e.Reason = "it does not speak the protocol"
+	case l.killed:
+		e.Reason = "it does not shake hands as a worker of this pool: was it built from the same release as this program?"
+	default:
+		e.Reason = fmt.Sprintf("it ended before it was ready (%v): is it a worker, that is, does its main call worker.Main, or worker.MainIfWorker for procpool.Self?", state)
+	}
+	return e
+}
+
+// state is how the process ended; nil if there was none.
+func (l *link) state() *os.ProcessState {
+	if l.process == nil {
+		return nil
+	}
+	return l.process.state
+}
+
+// isFinal reports whether the next worker would fail to start for the same reason.
+func isFinal(err error) bool {
+	var initializer *InitializerError
+	return errors.As(err, &initializer) || errors.Is(err, ipc.ErrProtocol) || errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) ||
+		errors.Is(err, plugin.ErrChecksumsDoNotMatch)
+}
