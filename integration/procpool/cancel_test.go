@@ -263,7 +263,7 @@ func TestALateKillNeverHitsTheNextCall(t *testing.T) {
 	m := newMarks(t)
 	random := rand.New(rand.NewPCG(5, 7))
 	ended, killed := 0, 0
-	for n := range 16 {
+	for n := range 12 {
 		nap := 10*time.Millisecond + grace - 4*time.Millisecond + time.Duration(random.Int64N(int64(8*time.Millisecond)))
 		overdue := futures.Submit(context.Background(), pool, mark, marking{m.path, n, nap}, futures.Timeout(10*time.Millisecond))
 		next := futures.Submit(context.Background(), pool, echo, "next")

@@ -159,9 +159,9 @@ func TestRecyclingNeverDeadlocks(t *testing.T) {
 		calls   int
 		close   bool // at once
 	}{
-		{"backlog of one worker", 1, 12, false},
-		{"backlog of two workers", 2, 16, false},
-		{"shutdown over the backlog", 2, 16, true},
+		{"backlog of one worker", 1, 6, false},
+		{"backlog of two workers", 2, 10, false},
+		{"shutdown over the backlog", 2, 10, true},
 		{"shutdown at once", 2, 1, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -57,13 +58,23 @@ func TestAnyVolumeInOneLine(t *testing.T) {
 			const size = 200 << 20
 			var out counter
 			pool := newPool(t, procpool.Config{MaxWorkers: 1, Stderr: &out})
+			before := heap()
 			n, err := futures.Submit(context.Background(), pool, flood, flooding{fd, size}).Result(bounded(t))
 			require.NoError(t, err)
 			assert.Equal(t, size, n)
+			assert.Less(t, heap(), before+size/8, "the line is kept in memory")
 			mustClose(t, pool)
 			assert.Equal(t, int64(size), out.n.Load())
 		})
 	}
+}
+
+// heap is how much memory is in use.
+func heap() int {
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return int(stats.HeapAlloc)
 }
 
 // brokenWriter fails, as one to a full disk does.
