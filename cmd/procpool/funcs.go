@@ -29,7 +29,11 @@ func listFunctions(ctx context.Context, c *cli.Command) error {
 	for _, f := range d.Functions {
 		fmt.Fprintln(&b, signature(f))
 	}
-	fmt.Fprintf(&b, "\nbuild     %s\nfeatures  %s\n", d.Build, strings.Join(d.Features, ", "))
+	features := strings.Join(d.Features, ", ")
+	if features == "" {
+		features = "none"
+	}
+	fmt.Fprintf(&b, "\nbuild     %s\nfeatures  %s\n", d.Build, features)
 	if _, err := os.Stdout.WriteString(b.String()); err != nil {
 		return fail(exitIO, "write the list: %v", err)
 	}
