@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -15,26 +14,25 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// program is this command, built once for all tests.
-var program string
+// runMain makes this test binary the program itself, which is then its own worker as well.
+const runMain = "BATCH_TEST_RUNS_MAIN"
 
 func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "batch")
-		if err != nil {
-			panic(err)
-		}
-		defer os.RemoveAll(dir)
-		program = filepath.Join(dir, "batch")
-		if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-			panic(string(out))
-		}
-		return m.Run()
-	}())
+	if os.Getenv(runMain) != "" {
+		main()
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+func program(args ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = append(os.Environ(), runMain+"=1")
+	return cmd
 }
 
 func TestResultsAndErrorsComeInOrder(t *testing.T) {
-	cmd := exec.Command(program, "112272535095293", "360", "twelve", "1", "97", "18446744073709551616")
+	cmd := program("112272535095293", "360", "twelve", "1", "97", "18446744073709551616")
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	var exit *exec.ExitError
@@ -51,7 +49,7 @@ twelve: batch.Factor: strconv.ParseUint: parsing "twelve": invalid syntax
 }
 
 func TestNumbersFromStandardInput(t *testing.T) {
-	cmd := exec.Command(program)
+	cmd := program()
 	cmd.Stdin = strings.NewReader(strings.Repeat("30\n", 3000))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
@@ -61,7 +59,7 @@ func TestNumbersFromStandardInput(t *testing.T) {
 
 func TestInterruptReachesTheRunningCall(t *testing.T) {
 	const hard = "18446744073709551557" // the largest prime that fits takes billions of divisions
-	cmd := exec.Command(program, "6", hard, "35")
+	cmd := program("6", hard, "35")
 	stdout, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	var stderr bytes.Buffer

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -19,22 +18,21 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// program is this command, built once for all tests.
-var program string
+// runMain makes this test binary the program itself, which is then its own worker as well.
+const runMain = "HTTP_SERVICE_TEST_RUNS_MAIN"
 
 func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "http-service")
-		if err != nil {
-			panic(err)
-		}
-		defer os.RemoveAll(dir)
-		program = filepath.Join(dir, "http-service")
-		if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-			panic(string(out))
-		}
-		return m.Run()
-	}())
+	if os.Getenv(runMain) != "" {
+		main()
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+func program(args ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = append(os.Environ(), runMain+"=1")
+	return cmd
 }
 
 // A running service, and what it says on standard error.
@@ -46,7 +44,7 @@ type running struct {
 
 func start(t *testing.T, flags ...string) *running {
 	t.Helper()
-	s := &running{cmd: exec.Command(program, flags...), lines: make(chan string, 1000)}
+	s := &running{cmd: program(flags...), lines: make(chan string, 1000)}
 	stderr, err := s.cmd.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, s.cmd.Start())

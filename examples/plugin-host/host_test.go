@@ -15,35 +15,43 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// host and plugin are built once for all tests, each in its module.
-var host, plugin string
+// runMain makes this test binary the host.
+const runMain = "PLUGIN_HOST_TEST_RUNS_MAIN"
+
+// plugin is built in its own module, once for all tests.
+var plugin string
 
 func TestMain(m *testing.M) {
+	if os.Getenv(runMain) != "" {
+		main()
+		os.Exit(0)
+	}
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "plugin-host")
 		if err != nil {
 			panic(err)
 		}
 		defer os.RemoveAll(dir)
-		host = build(".", filepath.Join(dir, "host"))
-		plugin = build("plugin", filepath.Join(dir, "markup"))
+		plugin = filepath.Join(dir, "markup")
+		build := exec.Command("go", "build", "-o", plugin, ".")
+		build.Dir = "plugin"
+		if out, err := build.CombinedOutput(); err != nil {
+			panic(string(out))
+		}
 		return m.Run()
 	}())
 }
 
-func build(module, program string) string {
-	cmd := exec.Command("go", "build", "-o", program, ".")
-	cmd.Dir = module
-	if out, err := cmd.CombinedOutput(); err != nil {
-		panic(string(out))
-	}
-	return program
+func host(args ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = append(os.Environ(), runMain+"=1")
+	return cmd
 }
 
 func TestHostSurvivesThePlugin(t *testing.T) {
 	documents, err := filepath.Glob("testdata/*.txt")
 	require.NoError(t, err)
-	cmd := exec.Command(host, append([]string{"-plugin", plugin, "-workers", "1"}, documents...)...)
+	cmd := host(append([]string{"-plugin", plugin, "-workers", "1"}, documents...)...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -73,7 +81,7 @@ func TestSeveralWorkersTellTheSame(t *testing.T) {
 	for range 5 {
 		documents = append(documents, "testdata/1-welcome.txt", "testdata/2-gap.txt", "testdata/5-page.txt")
 	}
-	cmd := exec.Command(host, append([]string{"-plugin", plugin, "-workers", "2"}, documents...)...)
+	cmd := host(append([]string{"-plugin", plugin, "-workers", "2"}, documents...)...)
 	out, err := cmd.Output()
 	require.NoError(t, err)
 	verdict := regexp.MustCompile(`(?m)^testdata/\S+: .{9}`)
@@ -82,7 +90,7 @@ func TestSeveralWorkersTellTheSame(t *testing.T) {
 }
 
 func TestProgramThatIsNoPlugin(t *testing.T) {
-	out, err := exec.Command(host, "-plugin", "true", "testdata/1-welcome.txt").CombinedOutput()
+	out, err := host("-plugin", "true", "testdata/1-welcome.txt").CombinedOutput()
 	var exit *exec.ExitError
 	require.ErrorAs(t, err, &exit)
 	assert.Equal(t, 1, exit.ExitCode())
