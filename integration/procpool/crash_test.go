@@ -104,25 +104,26 @@ func TestReplaceWorker(t *testing.T) {
 			clean(t)
 			m := newMarks(t)
 			pool := newPool(t, procpool.Config{MaxWorkers: 1, OnCrash: procpool.ReplaceWorker})
-			ctx := context.Background()
-			warmMark(t, pool)
-			guilty := futures.Submit(ctx, pool, perish, d.fate)
-			var waiting []*futures.Future[int]
+			batch := []ordeal{{Fate: d.fate}} // at the worker together, so that all but the first are there and have not started
 			for n := range 20 {
-				waiting = append(waiting, futures.Submit(ctx, pool, mark, marking{File: m.path, N: n}))
+				batch = append(batch, ordeal{Mark: marking{File: m.path, N: n + 1}})
 			}
-			_, err := guilty.Result(bounded(t))
-			var crash *procpool.WorkerCrashError
-			require.ErrorAs(t, err, &crash)
-			require.NotErrorIs(t, err, procpool.ErrBrokenProcessPool)
-			assert.Equal(t, d.signal, crash.Signal)
-			assert.Equal(t, d.code, crash.ExitCode)
-			assert.Equal(t, "test.Perish", crash.Func)
-			for n, f := range waiting {
-				got, err := f.Result(bounded(t))
-				require.NoError(t, err)
-				assert.Equal(t, n, got)
+			n := 0
+			for got, err := range futures.Map(bounded(t), pool, markOrPerish, slices.Values(batch), futures.Chunksize(len(batch))) {
+				if n == 0 {
+					var crash *procpool.WorkerCrashError
+					require.ErrorAs(t, err, &crash)
+					require.NotErrorIs(t, err, procpool.ErrBrokenProcessPool)
+					assert.Equal(t, d.signal, crash.Signal)
+					assert.Equal(t, d.code, crash.ExitCode)
+					assert.Equal(t, "test.MarkOrPerish", crash.Func)
+				} else {
+					require.NoError(t, err)
+					assert.Equal(t, n, got)
+				}
+				n++
 			}
+			assert.Equal(t, len(batch), n)
 			assert.True(t, slices.IsSorted(m.order()), "the calls that were handed over lost their order: %v", m.order())
 			assert.Len(t, m.order(), 20)
 			assert.Equal(t, 1, pool.Stats().Crashed)

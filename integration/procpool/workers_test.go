@@ -27,7 +27,7 @@ import (
 var workerFuncs = []futures.Callable{
 	echo, pid, hold, spin, mark, perish, answerAndPerish, flood, grandchild, shell, await, fail, ignoreTerm,
 	initialize, runSelf, stdinOf, closeOnTerm, printLines, initializeAndTell,
-	markAndPerish, perishAt,
+	markAndPerish, markOrPerish, perishAt,
 }
 
 // none is the argument of functions that need none.
@@ -187,6 +187,20 @@ var markAndPerish = futures.NewFunc("test.MarkAndPerish", func(ctx context.Conte
 	}
 	os.Exit(7)
 	return none{}, nil
+})
+
+// ordeal is the argument of markOrPerish.
+type ordeal struct {
+	Mark marking
+	Fate fate
+}
+
+// markOrPerish leaves a mark, or perishes if there is a fate.
+var markOrPerish = futures.NewFunc("test.MarkOrPerish", func(ctx context.Context, o ordeal) (int, error) {
+	if o.Fate.Way != "" {
+		return perish.Call(ctx, o.Fate)
+	}
+	return mark.Call(ctx, o.Mark)
 })
 
 // perishAt ends its process for a negative number.
