@@ -4,6 +4,7 @@ package conformance_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"weak"
 
@@ -39,7 +40,9 @@ func completedInOrder(t *testing.T, e executor) {
 		}
 	}
 	require.Len(t, order, 5)
-	assert.ElementsMatch(t, intFutures{cancelled, failed, succeeded}, order[:3])
+	for _, f := range (intFutures{cancelled, failed, succeeded}) {
+		assert.True(t, slices.Contains(order[:3], f), f)
+	}
 	assert.Equal(t, intFutures{fs[1], fs[0]}, order[3:], "in the order in which they finished")
 }
 
@@ -59,7 +62,7 @@ func completedTimesOut(t *testing.T, e executor) {
 		yielded = append(yielded, f)
 	}
 	assert.Len(t, yielded, 3, "whatever is done comes, even if there is no time")
-	assert.NotContains(t, yielded, stuck)
+	assert.False(t, slices.Contains(yielded, stuck))
 	var unfinished *futures.UnfinishedError
 	require.True(t, errors.As(last, &unfinished))
 }
