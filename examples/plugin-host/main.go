@@ -19,7 +19,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"time"
@@ -46,14 +45,14 @@ func main() {
 		Env:              []string{}, // not nil: that would be ours
 		Stderr:           os.Stderr,
 	}
-	if err := run(context.Background(), os.Stdout, config, *timeout, flag.Args()); err != nil {
+	if err := run(context.Background(), config, *timeout, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "plugin-host:", err)
 		os.Exit(1)
 	}
 }
 
-// run writes to out what became of each document, in their order.
-func run(ctx context.Context, out io.Writer, config procpool.Config, timeout time.Duration, paths []string) error {
+// run prints what became of each document, in their order.
+func run(ctx context.Context, config procpool.Config, timeout time.Duration, paths []string) error {
 	texts := make([]string, len(paths))
 	for i, path := range paths {
 		text, err := os.ReadFile(path)
@@ -69,7 +68,7 @@ func run(ctx context.Context, out io.Writer, config procpool.Config, timeout tim
 	if !slices.ContainsFunc(plugin.Functions, func(f ipc.Function) bool { return f.Name == render.Name() }) {
 		return fmt.Errorf("%s does not offer %s", plugin.Build, render.Name())
 	}
-	fmt.Fprintf(out, "rendered by %s\n", plugin.Build)
+	fmt.Printf("rendered by %s\n", plugin.Build)
 
 	pool, err := procpool.New(config)
 	if err != nil {
@@ -78,11 +77,11 @@ func run(ctx context.Context, out io.Writer, config procpool.Config, timeout tim
 	defer pool.Close() //nolint:errcheck // it has nothing to report
 	i := 0
 	for page, err := range futures.Map(ctx, pool, render, slices.Values(texts), futures.Timeout(timeout)) {
-		fmt.Fprintf(out, "%s: %s\n", paths[i], verdict(page, err))
+		fmt.Printf("%s: %s\n", paths[i], verdict(page, err))
 		i++
 	}
 	stats := pool.Stats()
-	fmt.Fprintf(out, "%d workers were started: %d crashed, %d were replaced before they leaked too much\n", stats.Started, stats.Crashed, stats.Recycled)
+	fmt.Printf("%d workers were started: %d crashed, %d were replaced before they leaked too much\n", stats.Started, stats.Crashed, stats.Recycled)
 	return nil
 }
 
