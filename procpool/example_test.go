@@ -232,6 +232,18 @@ func ExampleConfig_maxTasksPerChild() {
 	// 1 <nil>
 }
 
+var environ = futures.NewFunc("example.Environ", func(context.Context, struct{}) ([]string, error) { return os.Environ(), nil })
+
+// Env is all that the workers see of an environment. Empty keeps the secrets of this process from a plugin; nil would not.
+func ExampleConfig_env() {
+	pool := open(procpool.Config{Worker: procpool.Self(), Env: []string{}})
+	defer pool.Close()
+	ctx := context.Background()
+
+	fmt.Println(futures.Submit(ctx, pool, environ, struct{}{}).Result(ctx))
+	// Output: [] <nil>
+}
+
 // Describe asks a worker what it offers, before any work is given away.
 func ExampleDescribe() {
 	worker, err := procpool.Describe(context.Background(), procpool.Config{Worker: procpool.Self()})
