@@ -3,7 +3,6 @@
 package conformance_test
 
 import (
-	"errors"
 	"slices"
 	"testing"
 	"weak"
@@ -64,7 +63,7 @@ func completedTimesOut(t *testing.T, e executor) {
 	assert.Len(t, yielded, 3, "whatever is done comes, even if there is no time")
 	assert.False(t, slices.Contains(yielded, stuck))
 	var unfinished *futures.UnfinishedError
-	require.True(t, errors.As(last, &unfinished))
+	require.ErrorAs(t, last, &unfinished)
 }
 
 func completedDuplicates(t *testing.T, e executor) {

@@ -24,11 +24,10 @@ type door struct {
 	addr string
 	come chan *visitor // those nobody has met yet, in the order of their arrival
 
-	mu      sync.Mutex
-	here    []*visitor
-	all     int
-	opened  bool // visitors pass without being met
-	closing bool
+	mu     sync.Mutex
+	here   []*visitor
+	all    int
+	opened bool // visitors pass without being met
 }
 
 // A visitor is a call that stands at the door.

@@ -4,7 +4,6 @@ package conformance_test
 
 import (
 	"bytes"
-	"errors"
 	"log/slog"
 	"sync"
 	"testing"
@@ -98,7 +97,7 @@ func failingInitializerResources(t *testing.T, e executor) {
 			err := call.Err(within(t))
 			require.ErrorIs(t, err, procpool.ErrBrokenProcessPool, f)
 			var failure *procpool.InitializerError
-			require.True(t, errors.As(err, &failure), "%s: %v", f, err)
+			require.ErrorAs(t, err, &failure, f)
 			assert.NotZero(t, failure.PID)
 		}
 		require.NoError(t, p.Close())

@@ -354,7 +354,7 @@ func resultsBeforeTheBreak(t *testing.T, e executor) {
 		require.NoError(t, after.Err(ctx))
 		return
 	}
-	require.ErrorIs(t, ex.Close(), nil)
+	require.NoError(t, ex.Close())
 	require.ErrorIs(t, futures.Submit(ctx, ex, power, pair{2, 2}).Err(ctx), procpool.ErrBrokenProcessPool)
 }
 

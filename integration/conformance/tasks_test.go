@@ -227,7 +227,7 @@ func (t *trap) decode(d *msgpack.Decoder, here place) error {
 }
 
 // carry carries a trap there and back.
-var carry = futures.NewFunc("carry", func(_ context.Context, v thither) (hither, error) { return hither{v.trap}, nil })
+var carry = futures.NewFunc("carry", func(_ context.Context, v thither) (hither, error) { return hither(v), nil })
 
 // A keepsake is an argument that rings at a door when it is collected in the process that decoded it.
 type keepsake struct{ Door string }
