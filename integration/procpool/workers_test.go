@@ -167,7 +167,7 @@ var perish = futures.NewFunc("test.Perish", func(_ context.Context, f fate) (int
 	return 0, fmt.Errorf("no such way to perish: %s %d", f.Way, f.N)
 })
 
-func deeper(n int) int { return deeper(n+1) + 1 }
+func deeper(n int) int { return deeper(n+1) + 1 } //nolint:staticcheck // that it never ends is what it is for
 
 // writeRaw writes to the descriptor of the responses past everything that the worker keeps for it.
 func writeRaw(b []byte) {
