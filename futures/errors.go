@@ -73,7 +73,7 @@ func (e *TaskError) Format(s fmt.State, verb rune) {
 func taskFailed(ctx context.Context, name string, err error) *TaskError {
 	causes := []error{err}
 	if ctxErr := ctx.Err(); ctxErr != nil && errors.Is(err, ctxErr) {
-		if cause := context.Cause(ctx); cause != ctxErr {
+		if cause := context.Cause(ctx); !errors.Is(ctxErr, cause) {
 			causes = append(causes, cause)
 		}
 	}

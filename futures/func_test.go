@@ -2,7 +2,6 @@ package futures_test
 
 import (
 	"context"
-	"errors"
 	"reflect"
 	"testing"
 
@@ -110,5 +109,5 @@ func TestBindContainsAPanic(t *testing.T) {
 	var task *futures.TaskError
 	require.ErrorAs(t, err, &task)
 	assert.True(t, task.Panicked)
-	assert.True(t, errors.Is(err, errBoom), "a panic with an error keeps it")
+	assert.ErrorIs(t, err, errBoom, "a panic with an error keeps it")
 }

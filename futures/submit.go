@@ -95,8 +95,20 @@ func (c *call[In, Out]) Timeout() time.Duration   { return c.set.timeout }
 func (c *call[In, Out]) Retries() int             { return c.set.retries }
 func (c *call[In, Out]) Arg() any                 { return &c.in }
 func (c *call[In, Out]) Out() any                 { return &c.future.value }
-func (c *call[In, Out]) Start() bool              { return c.future.start() }
 func (c *call[In, Out]) sealed()                  {}
+
+// Start fails once the ctx is done, even if word of that is still on its way to giveUp, which then cancels the call. A call
+// that is lent has started already where it is.
+func (c *call[In, Out]) Start() bool {
+	s := &c.future.settlement
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != Pending || s.lease == nil && c.ctx.Err() != nil {
+		return false
+	}
+	s.state, s.lease = Running, nil
+	return true
+}
 
 func (c *call[In, Out]) Hold(h Holder) bool {
 	s := &c.future.settlement
@@ -113,7 +125,7 @@ func (c *call[In, Out]) Lend(l Lease) bool {
 	s := &c.future.settlement
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state != Pending {
+	if s.state != Pending || c.ctx.Err() != nil { // in the second case giveUp is on its way to cancel it
 		return false
 	}
 	s.lease = l

@@ -97,7 +97,6 @@ func AsCompleted[F Awaitable](ctx context.Context, fs []F) iter.Seq2[F, error] {
 			outstanding[i] = f
 			f.awaited().await(waiter{settled, i})
 		}
-		distinct = nil // no reference to a future that was yielded is kept (row C7)
 		defer func() {
 			for _, f := range outstanding {
 				f.awaited().forget(settled)

@@ -33,7 +33,7 @@ type (
 	}
 	Inner struct{ V float32 }
 	tuple struct {
-		_msgpack struct{} `msgpack:",as_array"` //nolint:unused // read by msgpack
+		_msgpack struct{} `msgpack:",as_array"`
 		A        int
 		B        string
 	}
@@ -348,7 +348,7 @@ func FuzzDecodeValue(f *testing.F) {
 			new(any), new(int), new(string), new([]byte), new(time.Time), new(point), new(whole), new(tuple), new(list), new(named), new(tree),
 			new([]any), new([]struct{}), new(map[string]any), new(map[string]string), new(map[any]any), new([][]map[string][]time.Time),
 			new(struct {
-				_msgpack struct{} `msgpack:",as_array"` //nolint:unused // read by msgpack
+				_msgpack struct{} `msgpack:",as_array"`
 				M        []map[string]any
 				A        []any
 			}),

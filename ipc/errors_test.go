@@ -52,7 +52,7 @@ func TestFailuresAsTheCallerSeesThem(t *testing.T) {
 		assert.ErrorContains(t, err, "pkg.Func")
 		assert.ErrorContains(t, err, "details")
 		var task *futures.TaskError
-		assert.False(t, errors.As(err, &task), "%q: the function is not to blame", kind)
+		assert.NotErrorAs(t, err, &task, "%q: the function is not to blame", kind)
 	}
 }
 

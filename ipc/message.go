@@ -143,7 +143,7 @@ func appendParam(dst []byte, param any) []byte {
 // [futures.ErrNotShareable]: no argument and no result of a caller is to blame.
 func DecodeParam(src []byte, into any) error {
 	if err := DecodeValue(src, into); err != nil {
-		return fmt.Errorf("%w: %v", ErrProtocol, err)
+		return fmt.Errorf("%w: %v", ErrProtocol, err) //nolint:errorlint // on purpose: see above
 	}
 	return nil
 }

@@ -213,7 +213,7 @@ func TestDocumentHasTheValuesAsTheyTravel(t *testing.T) {
 		"[]int{1, 2}": &[]int{1, 2}, "[]int(nil)": new([]int(nil)), `map[string]int{"a": 1}`: &map[string]int{"a": 1},
 		`struct{X int; Y string "y"; Z *int}{1, "hi", nil}`: &docRecord{1, text, nil}, "struct{}{}": &struct{}{},
 		"*int, nil": &none, "*int to 7": new(&seven), "time.Second": new(time.Second), "time.Unix(1, 0)": new(time.Unix(1, 0)),
-		"time.Unix(1, 5)": new(time.Unix(1, 5)), "error, text hi": new(error(fmt.Errorf("hi"))),
+		"time.Unix(1, 5)": new(time.Unix(1, 5)), "error, text hi": new(fmt.Errorf("hi")),
 	} {
 		b, err := AppendValue(nil, v)
 		require.NoError(t, err)

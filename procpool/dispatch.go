@@ -9,7 +9,7 @@ import (
 // advance brings waiting calls and workers together, starts workers where calls wait and none is idle, and lets workers go
 // when no more calls can come.
 func (s *state) advance(now time.Time) {
-	for s.queue.head != nil && len(s.spare) > 0 {
+	for s.queue.head != nil && len(s.spare) > 0 && s.busy() < s.policy.maxWorkers {
 		w := s.spare[len(s.spare)-1]
 		s.spare = s.spare[:len(s.spare)-1]
 		if !s.give(w, now) {
@@ -108,6 +108,17 @@ const minCost = time.Microsecond
 func (s *state) count(p phase) (n int) {
 	for _, w := range s.workers {
 		if w.phase == p {
+			n++
+		}
+	}
+	return n
+}
+
+// busy is the number of workers that run calls. The successor of a retiring one is there before that one has finished, and
+// must not make them more than MaxWorkers.
+func (s *state) busy() (n int) {
+	for _, w := range s.workers {
+		if len(w.calls) > 0 && (w.phase == ready || w.phase == retiring) {
 			n++
 		}
 	}

@@ -24,6 +24,20 @@
 // Each link has five: live, which starts the process and then reads its results; write; two that drain its output; and one
 // that waits for the process. They end with the process; [ProcessPoolExecutor.Close] returns after all of them.
 //
+// # Errors
+//
+// The error of a call says whose it is. Ask in this order:
+//
+//	var task *futures.TaskError
+//	var crash *procpool.WorkerCrashError
+//	switch {
+//	case errors.As(err, &task):                         // the function failed or panicked, or gave in to its ctx
+//	case errors.Is(err, futures.ErrCancelled):          // it never started, and never will
+//	case errors.Is(err, futures.ErrTimeout):            // it was killed with its worker, for it did not give in
+//	case errors.Is(err, futures.ErrBrokenExecutor):     // the pool is broken, by this call or by another
+//	case errors.As(err, &crash):                        // this call was lost with its worker; the pool goes on
+//	}
+//
 // # What it does not do
 //
 // It does not run on Windows: New says so with an error that matches [errors.ErrUnsupported]. A pool that is forgotten

@@ -51,11 +51,11 @@ func (l *link) live() {
 		var failed *futures.TaskError
 		well := errors.As(err, &failed) // the initializer failed and not the worker, which would not leave by itself
 		l.end(!l.late && !well)
-		err, final := l.startError(err), isFinal(err)
+		err, what := l.startError(err), failureOf(err)
 		wanted := false
 		l.tell(func(s *state, now time.Time) {
 			wanted = s.worker(l.id).phase == starting
-			s.startFailed(l.id, err, final, now)
+			s.startFailed(l.id, err, what, now)
 		})
 		if wanted { // rather than ended by the pool on its way
 			l.pool.config.Logger.Error("procpool: no worker", "err", err)
@@ -94,7 +94,7 @@ func (l *link) start() (peer, error) {
 		return peer{}, err
 	}
 	l.process.setDeadline(deadline) // ends a silent worker
-	frames := ipc.NewReader(l.process.responses, ipc.MaxHello)
+	frames := ipc.NewReader(&responses{process: l.process, grace: pipeSize}, ipc.MaxHello)
 	hello, err := readHello(frames)
 	if err != nil {
 		return peer{}, err

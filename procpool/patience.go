@@ -63,7 +63,10 @@ func (s *state) checkHead(w *workerState, now time.Time) {
 	head := w.calls[0].task
 	if w.claims != nil && (head == nil || !head.Started()) {
 		w.ranSince = now // its time has not begun
-		if !now.Before(w.since.Add(s.policy.startPatience)) && s.recall(w, 0, now) {
+		if !now.Before(w.since.Add(s.startPatience(head))) && s.recall(w, 0, now) {
+			if head != nil {
+				head.frozen++
+			}
 			s.condemn(w, syscall.SIGKILL) // it is frozen, and has started nothing
 			return
 		}
@@ -96,7 +99,7 @@ func (s *state) watch(w *workerState, now time.Time) {
 		return
 	}
 	if head := w.calls[0].task; head == nil || !head.Started() {
-		s.wake(w.since.Add(s.policy.startPatience))
+		s.wake(w.since.Add(s.startPatience(head)))
 	}
 	for _, f := range w.calls[1:] {
 		if f.recallable() {
@@ -108,6 +111,16 @@ func (s *state) watch(w *workerState, now time.Time) {
 			return
 		}
 	}
+}
+
+// startPatience is how long a worker may leave its oldest call unstarted before it is taken for frozen: longer for an
+// argument that takes its time to travel, and twice as long each time this happens to the call.
+func (s *state) startPatience(t *task) time.Duration {
+	if t == nil {
+		return s.policy.startPatience
+	}
+	const slowest = 4 << 20 // bytes a second
+	return s.policy.startPatience<<min(t.frozen, 10) + time.Duration(len(t.arg))*time.Second/slowest
 }
 
 // patience is how long a call may wait behind another one. It doubles each time the call is taken back, so that a slow
@@ -125,7 +138,7 @@ func (s *state) recall(w *workerState, from int, now time.Time) bool {
 	unstarted := true
 	for i := len(w.calls) - 1; i >= from; i-- {
 		f := &w.calls[i]
-		if f.task == nil || from > 0 && (!f.recallable() || now.Before(w.since.Add(s.patience(f.task)))) {
+		if f.withdrawn() || from > 0 && (!f.recallable() || now.Before(w.since.Add(s.patience(f.task)))) {
 			continue
 		}
 		if !f.task.takeBack() {

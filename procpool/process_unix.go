@@ -174,5 +174,5 @@ func maxRSS(s *os.ProcessState) int64 {
 	if !ok {
 		return 0
 	}
-	return int64(usage.Maxrss) * rssUnit
+	return int64(usage.Maxrss) * rssUnit //nolint:unconvert // it is narrower on some systems
 }

@@ -43,9 +43,15 @@ func (l *link) state() *os.ProcessState {
 	return l.process.state
 }
 
-// isFinal reports whether the next worker would fail to start for the same reason.
-func isFinal(err error) bool {
+// failureOf says what follows from a start that failed.
+func failureOf(err error) startFailure {
 	var initializer *InitializerError
-	return errors.As(err, &initializer) || errors.Is(err, ipc.ErrProtocol) || errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) ||
-		errors.Is(err, plugin.ErrChecksumsDoNotMatch)
+	switch {
+	case errors.As(err, &initializer):
+		return fatal
+	case errors.Is(err, ipc.ErrProtocol), errors.Is(err, os.ErrNotExist), errors.Is(err, os.ErrPermission), errors.Is(err, plugin.ErrChecksumsDoNotMatch):
+		return lasting
+	default:
+		return mayPass
+	}
 }

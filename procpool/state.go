@@ -79,7 +79,7 @@ type workerState struct {
 	since    time.Time // when the oldest of calls became that; without calls, when it became idle
 	overdue  *task     // was interrupted and should have ended by killAt
 	killAt   time.Time // when patience ends with the overdue call, the answer that is owed, or the leaving; zero: not at all
-	why      error     // condemned: the interruption that was ignored, or nil
+
 }
 
 // flight is one call at a worker.
@@ -190,7 +190,7 @@ func (s *state) interrupt(t *task, cause error, now time.Time) {
 		return
 	}
 	t.interrupted = cause
-	s.do(action{kind: actInterrupt, worker: w.id, id: t.id, reason: reason(cause)})
+	s.do(action{kind: actInterrupt, worker: w.id, id: t.id, reason: reason(t, cause)})
 	if w.phase == ready || w.phase == retiring {
 		w.overdue, w.killAt = t, now.Add(s.policy.killGrace)
 		s.wake(w.killAt)
@@ -230,14 +230,25 @@ func (s *state) becameReady(id workerID, claims *ipc.Claims, refuse func(*task) 
 	s.advance(now)
 }
 
-// startFailed says that a worker could not be started, and is gone. A final failure is one that the next worker would
-// share: the pool cannot work. Any other counts as a death.
-func (s *state) startFailed(id workerID, err error, final bool, now time.Time) {
+// A startFailure says what follows from a worker that could not be started.
+type startFailure uint8
+
+const (
+	mayPass startFailure = iota // the next worker may start
+	lasting                     // the next worker would fail as well
+	fatal                       // the initializer failed: the pool must not be used (row P45)
+)
+
+// startFailed says that a worker could not be started, and is gone. That counts as a death. As long as other workers are
+// left they go on, and further ones are tried; without any, the pool cannot work (row P10).
+func (s *state) startFailed(id workerID, err error, what startFailure, now time.Time) {
 	w := s.worker(id)
 	s.forget(w)
 	if w.phase == starting {
 		s.died(now)
-		if final || !s.everReady || s.policy.onCrash == BreakPool || s.futile >= s.policy.maxFutile {
+		alone := s.count(ready)+s.count(retiring) == 0
+		hopeless := what == lasting || !s.everReady || s.policy.onCrash == BreakPool
+		if what == fatal || alone && hopeless || s.futile >= s.policy.maxFutile {
 			s.breakPool(func(*task) error { return fmt.Errorf("%w: a worker cannot be started: %w", ErrBrokenProcessPool, err) })
 		}
 	}
@@ -267,7 +278,9 @@ func (s *state) answered(id workerID, callID uint64, withdrawn bool, now time.Ti
 	w.calls[0] = flight{}
 	w.calls = w.calls[1:]
 	w.load -= f.cost
-	if !withdrawn {
+	if withdrawn {
+		w.sent-- // it does not count as a call that the worker has run
+	} else {
 		s.futile = 0
 		s.stats.Answered++
 		f.task.fn.measured(now.Sub(w.since))

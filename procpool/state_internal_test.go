@@ -117,6 +117,7 @@ func (s *simulation) checkInvariants() {
 	st := s.state
 	require.LessOrEqual(s.t, st.count(starting)+st.count(ready), st.policy.maxWorkers, "more workers than allowed")
 	require.LessOrEqual(s.t, len(st.workers), 2*st.policy.maxWorkers, "more processes than allowed")
+	require.LessOrEqual(s.t, st.busy(), st.policy.maxWorkers, "more calls run at once than allowed")
 	for _, w := range st.spare {
 		require.Equal(s.t, ready, w.phase)
 		require.Empty(s.t, w.calls, "a spare worker has calls")
@@ -125,7 +126,7 @@ func (s *simulation) checkInvariants() {
 		if w.phase == ready && len(w.calls) == 0 {
 			require.Contains(s.t, st.spare, w, "an idle worker is forgotten")
 		}
-		require.NotEqual(s.t, true, w.phase == leaving && len(w.calls) > 0, "a leaving worker has calls")
+		require.False(s.t, w.phase == leaving && len(w.calls) > 0, "a leaving worker has calls")
 	}
 	n := 0
 	for t := st.queue.head; t != nil; t = t.next {
@@ -253,7 +254,7 @@ func (s *simulation) run(w *simWorker) {
 func (s *simulation) die(w *simWorker) {
 	delete(s.workers, w.id)
 	if !w.ready {
-		s.update(func(st *state) { st.startFailed(w.id, errors.New("died"), false, s.now) })
+		s.update(func(st *state) { st.startFailed(w.id, errors.New("died"), mayPass, s.now) })
 		return
 	}
 	s.update(func(st *state) { st.gone(w.id, ending{pid: int(w.id)}, s.now) })
@@ -336,7 +337,7 @@ func TestStateSendsShortCallsAheadAndLongOnesOneByOne(t *testing.T) {
 				s.submit()
 			}
 			s.becomeReady(s.only())
-			assert.Equal(t, min(c.want, 16), len(s.only().inbox), "16 is the number of slots")
+			assert.Len(t, s.only().inbox, min(c.want, 16), "16 is the number of slots")
 		})
 	}
 }
@@ -405,6 +406,24 @@ func TestStateWarmsTheSuccessorOfARetiringWorker(t *testing.T) {
 	waiting := s.submit()
 	s.settle()
 	assert.Equal(t, futures.Finished, waiting.future.State())
+}
+
+// The successor is there before the retiring worker has finished, and waits for it: MaxWorkers bounds what runs at once.
+func TestStateASuccessorDoesNotRunBesideItsPredecessor(t *testing.T) {
+	p := testPolicy()
+	p.maxTasks, p.maxWorkers = 1, 1
+	s := simulate(t, p, true)
+	s.submit()
+	first := s.only()
+	s.becomeReady(first)
+	s.start(first)
+	s.submit()
+	successor := s.workers[s.ids()[1]]
+	s.becomeReady(successor)
+	assert.Empty(t, successor.inbox)
+	s.finish(first)
+	s.respond(first)
+	assert.Len(t, successor.inbox, 1)
 }
 
 func TestStateLetsIdleWorkersGo(t *testing.T) {

@@ -24,6 +24,7 @@ type task struct {
 	hasRoom     bool        // holds a token of the pool's bounded queue
 	attempt     int         // how often it was sent
 	recalls     int         // how often it was taken back from a worker that had not started it
+	frozen      int         // how often that worker was taken for frozen
 	retries     int         // how often it may still run again
 	again       bool        // it has started before, and was lost in a crash
 	interrupted error       // why its ctx is done, once it has started
@@ -83,11 +84,11 @@ func (t *task) meta(attempt int) ipc.Meta {
 }
 
 // reason says in the protocol's words why a call is interrupted.
-func reason(cause error) string {
+func reason(t *task, cause error) string {
 	switch {
 	case errors.Is(cause, futures.ErrTimeout):
 		return ipc.ReasonTimeout
-	case errors.Is(cause, context.DeadlineExceeded):
+	case errors.Is(t.call.Context().Err(), context.DeadlineExceeded):
 		return ipc.ReasonDeadline
 	default:
 		return ipc.ReasonCancelled

@@ -258,7 +258,7 @@ func TestAWorkerSurvivesItsCalls(t *testing.T) {
 		{"panic", func(context.Context) error { panic("doh!") }, true, "do: panic: doh!"},
 		{"nil panic", func(context.Context) error { panic(nil) }, true, "panic called with nil argument"},
 		{"goexit", func(context.Context) error { runtime.Goexit(); return nil }, true, "runtime.Goexit"},
-		{"nil map", func(context.Context) error { var m map[int]int; m[1] = 1; return nil }, true, "nil map"},
+		{"nil map", func(context.Context) error { var m map[int]int; m[1] = 1; return nil }, true, "nil map"}, //nolint:staticcheck // the panic is what it is for
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var task *futures.TaskError

@@ -10,15 +10,15 @@
 //
 //	fd 3 ── frames ──▶ reader ── requests ──▶ runner ── one call at a time ──▶ Func
 //	                     │ cancels its ctx ──▶   │
-//	                     │                       ▼
-//	                     ▼                    outbox ── frames ──▶ fd 4
+//	                     ▼                       └── its response ── frames ──▶ fd 4
 //	            end of file: exit at once
 //
 // The reader never waits for the runner, so it always sees a cancel, and the end of its descriptor: then the host is gone
 // or wants the worker gone, and the process exits at once, whatever it is doing. Standard output and standard error belong
 // to the functions; the host collects both. Standard input is empty.
 //
-// A function is run on its own, with a ctx that is done when the caller's is or when the call has run for its
+// Requests may arrive ahead of their turn; a response is written before the next call begins, so that a crash takes no
+// result of an earlier call along. A function is run on its own, with a ctx that is done when the caller's is or when the call has run for its
 // [futures.Timeout]. One that does not listen costs its worker: the host kills it after Config.KillGrace.
 //
 // The package links neither go-plugin nor grpc; a worker starts in a few milliseconds.

@@ -187,7 +187,7 @@ func TestResultsComeInTheOrderOfTheRequests(t *testing.T) {
 	for id := range uint64(calls) {
 		size := int(id)
 		if id%500 == 1 {
-			size = 1 << 20 // more than waits in an outbox
+			size = 1 << 20 // more than a pipe holds
 		}
 		frames = append(frames, request(t, id+1, repeat, size)...)
 	}

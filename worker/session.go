@@ -42,7 +42,7 @@ func serve(table offered) error {
 		return err
 	}
 	frames.SetLimit(welcome.MaxBody)
-	s := &session{table: table, out: newOutbox(pipes.responses), maxBody: welcome.MaxBody}
+	s := &session{table: table, responses: pipes.responses, maxBody: welcome.MaxBody}
 	s.arrived.L = &s.mu
 	if slices.Contains(welcome.Features, ipc.FeatureClaims) {
 		if s.claims, err = ipc.NewClaims(pipes.claims); err != nil {
@@ -76,11 +76,11 @@ func readWelcome(frames *ipc.Reader) (w ipc.WelcomeParam, err error) {
 
 // session is a worker after the handshake. Its reader is the main goroutine; its runner runs the calls.
 type session struct {
-	table   offered
-	claims  *ipc.Claims // nil if calls come one at a time
-	out     *outbox
-	maxBody uint32
-	frame   []byte // the runner's: the response in the making
+	table     offered
+	claims    *ipc.Claims // nil if calls come one at a time
+	responses *os.File
+	maxBody   uint32
+	frame     []byte // the runner's: the response in the making
 
 	mu      sync.Mutex
 	arrived sync.Cond  // signalled for each request
@@ -92,7 +92,6 @@ type session struct {
 type request struct {
 	id     uint64
 	fn     futures.Callable // nil if there is none
-	name   string           // only if fn is nil
 	meta   ipc.Meta
 	arg    []byte
 	cancel context.CancelCauseFunc // set while the function runs; guarded by the session's mu, like cause
@@ -136,9 +135,6 @@ func (s *session) read(frames *ipc.Reader) error {
 // newRequest copies what outlives the frame.
 func (s *session) newRequest(m ipc.Message) (*request, error) {
 	r := &request{id: m.ID, fn: s.table.byName[string(m.Name)], arg: slices.Clone(m.Value)}
-	if r.fn == nil {
-		r.name = string(m.Name)
-	}
 	if len(m.Meta) > 0 {
 		if err := ipc.DecodeParam(m.Meta, &r.meta); err != nil {
 			return nil, err
@@ -158,6 +154,9 @@ func (s *session) cancel(c ipc.CancelParam) {
 			return
 		}
 		r = s.queue[i]
+	}
+	if c.Reason == ipc.ReasonTimeout && r.meta.Timeout != 0 || c.Reason == ipc.ReasonDeadline && r.meta.Deadline != 0 {
+		return // the ctx has the same bound, and says what a ctx says when its time is over
 	}
 	r.cause = reasonOf(c.Reason)
 	if r.cancel != nil {
@@ -190,19 +189,11 @@ func (s *session) run() {
 	}
 }
 
-// next waits for a request. Responses that are pending are written out meanwhile.
+// next waits for a request.
 func (s *session) next() *request {
 	s.mu.Lock()
-	idle := len(s.queue) == 0
-	s.current = nil
-	s.mu.Unlock()
-	if idle {
-		s.out.flush()
-	} else {
-		s.out.flushSoon()
-	}
-	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.current = nil
 	for len(s.queue) == 0 {
 		s.arrived.Wait()
 	}
@@ -212,7 +203,7 @@ func (s *session) next() *request {
 	return s.current
 }
 
-// serve makes one call and puts its response into the outbox.
+// serve makes one call and responds.
 func (s *session) serve(r *request) {
 	if s.claims != nil && r.id != ipc.InitializerID && !s.claims.Start(r.id) {
 		s.respond(ipc.AppendFailure(s.frame[:0], r.id, ipc.Failure{Kind: ipc.FailedWithdrawn}))
@@ -251,9 +242,17 @@ func (s *session) fail(r *request, f ipc.Failure) {
 	s.respond(ipc.AppendFailure(s.frame[:0], r.id, f))
 }
 
+// keepFrame is the largest buffer kept for the next response.
+const keepFrame = 1 << 20
+
+// respond writes a response before the next call begins: what that one may do to the process must not take the result of
+// this one along. The process ends if the host does not listen any more.
 func (s *session) respond(frame []byte) {
-	s.out.add(frame)
-	if s.frame = frame; cap(frame) > 4*highWater {
+	if _, err := s.responses.Write(frame); err != nil {
+		fmt.Fprintf(os.Stderr, "worker: write a response: %v\n", err)
+		os.Exit(3)
+	}
+	if s.frame = frame; cap(frame) > keepFrame {
 		s.frame = nil
 	}
 }

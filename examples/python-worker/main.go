@@ -42,10 +42,14 @@ func run(ctx context.Context, out io.Writer, worker procpool.WorkerCommand) erro
 	samples := [][]float64{{1, 2, 3, 4}, {2.5}, {10, 10, 10, 40}}
 	for summary, err := range futures.Map(ctx, pool, describe, slices.Values(samples)) {
 		if err != nil {
-			fmt.Fprintln(out, err)
+			if _, err := fmt.Fprintln(out, err); err != nil {
+				return err
+			}
 			continue
 		}
-		fmt.Fprintf(out, "mean %.2f, median %.2f, standard deviation %.2f\n", summary.Mean, summary.Median, summary.Stdev)
+		if _, err := fmt.Fprintf(out, "mean %.2f, median %.2f, standard deviation %.2f\n", summary.Mean, summary.Median, summary.Stdev); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -234,3 +234,19 @@ func (m *marks) read() map[int]int {
 	}
 	return ran
 }
+
+// A worker that is frozen while it is idle holds up nobody's call: it has not started it, so another one can.
+func TestACallGivenToAFrozenWorkerRunsElsewhere(t *testing.T) {
+	clean(t)
+	ctx := bounded(t)
+	pool := newPool(t, procpool.Config{MaxWorkers: 1, KillGrace: time.Second})
+	_, err := futures.Submit(ctx, pool, echo, "").Result(ctx)
+	require.NoError(t, err)
+	frozen := pool.Stats().PIDs[0]
+	freeze(t, frozen)
+	got, err := futures.Submit(ctx, pool, echo, "thawed").Result(ctx)
+	require.NoError(t, err)
+	assert.Equal(t, "thawed", got)
+	assert.NotContains(t, pool.Stats().PIDs, frozen)
+	assert.Zero(t, pool.Stats().Crashed, "the host ended it")
+}

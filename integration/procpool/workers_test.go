@@ -298,7 +298,7 @@ var stdinOf = futures.NewFunc("test.Stdin", func(context.Context, none) (string,
 		return "", err
 	}
 	n, err := os.Stdin.Read(make([]byte, 1))
-	if n != 0 || err != io.EOF {
+	if n != 0 || !errors.Is(err, io.EOF) {
 		return name, fmt.Errorf("read %d bytes: %w", n, err)
 	}
 	return name, nil
