@@ -33,13 +33,13 @@ func (e *TooLargeError) Error() string {
 // Is makes an oversize frame a protocol error.
 func (e *TooLargeError) Is(target error) bool { return target == ErrProtocol }
 
-// beginFrame appends a header without a length; endFrame fills it in.
+// beginFrame appends a header without a length; endFrame fills it in, for a body that is there but for toFollow bytes.
 func beginFrame(dst []byte) []byte {
 	return append(dst, magic[0], magic[1], magic[2], magic[3], 0, 0, 0, 0)
 }
 
-func endFrame(dst []byte, start int) []byte {
-	binary.BigEndian.PutUint32(dst[start+4:], uint32(len(dst)-start-headerLen))
+func endFrame(dst []byte, start, toFollow int) []byte {
+	binary.BigEndian.PutUint32(dst[start+4:], uint32(len(dst)-start-headerLen+toFollow))
 	return dst
 }
 

@@ -84,6 +84,11 @@ const (
 
 // AppendRequest appends a frame with a request. arg is an encoded value.
 func AppendRequest(dst []byte, id uint64, function string, meta Meta, arg []byte) []byte {
+	return append(AppendRequestHead(dst, id, function, meta, len(arg)), arg...)
+}
+
+// AppendRequestHead appends a frame with a request up to its argument, an encoded value of argLen bytes that has to follow.
+func AppendRequestHead(dst []byte, id uint64, function string, meta Meta, argLen int) []byte {
 	start := len(dst)
 	dst = append(beginFrame(dst), 0x95, byte(KindRequest))
 	dst = appendUint(dst, id)
@@ -93,7 +98,7 @@ func AppendRequest(dst []byte, id uint64, function string, meta Meta, arg []byte
 	} else {
 		dst = appendParam(dst, meta)
 	}
-	return endFrame(append(dst, arg...), start)
+	return endFrame(dst, start, argLen)
 }
 
 // AppendResult appends a frame with the response of a call that went well; result is encoded on the way, and if it cannot
@@ -109,7 +114,7 @@ func AppendResult(dst []byte, id uint64, result any, maxBody uint32) ([]byte, er
 	if n := len(out) - start - headerLen; uint64(n) > uint64(maxBody) {
 		return dst, &TooLargeError{uint64(n), uint64(maxBody)}
 	}
-	return endFrame(out, start), nil
+	return endFrame(out, start, 0), nil
 }
 
 // AppendFailure appends a frame with the response of a call that failed. Long texts are cut.
@@ -119,7 +124,7 @@ func AppendFailure(dst []byte, id uint64, f Failure) []byte {
 	dst = append(beginFrame(dst), 0x94, byte(KindResponse))
 	dst = appendUint(dst, id)
 	dst = appendParam(dst, f)
-	return endFrame(append(dst, msgpackNil), start)
+	return endFrame(append(dst, msgpackNil), start, 0)
 }
 
 // AppendNotification appends a frame with a notification.
@@ -127,7 +132,7 @@ func AppendNotification(dst []byte, name string, param any) []byte {
 	start := len(dst)
 	dst = append(beginFrame(dst), 0x93, byte(KindNotification))
 	dst = append(appendString(dst, name), 0x91)
-	return endFrame(appendParam(dst, param), start)
+	return endFrame(appendParam(dst, param), start, 0)
 }
 
 // appendParam encodes one of the structs of this file, which always can be.

@@ -123,7 +123,8 @@ type Config struct {
 	Dir string
 
 	// Stderr gets what the workers write to their standard output and standard error, as it comes; writes are serialised. A
-	// Writer that blocks holds up the workers once their pipes are full. Nil means that it goes to Logger only.
+	// Writer that blocks holds up the workers once their pipes are full; one that fails gets no more of that worker. Nil means
+	// that it goes to Logger only.
 	Stderr io.Writer
 
 	// Logger hears of starts, ends and crashes, and gets the output of the workers line by line: lines in the format of

@@ -10,10 +10,18 @@ import (
 // when no more calls can come.
 func (s *state) advance(now time.Time) {
 	for s.queue.head != nil && len(s.spare) > 0 && s.busy() < s.policy.maxWorkers {
+		if s.busy() >= s.policy.cores && s.roomiest(s.queue.head, now) != nil {
+			break // another process would have to share a core with those that get to it as soon
+		}
 		w := s.spare[len(s.spare)-1]
 		s.spare = s.spare[:len(s.spare)-1]
+		batch := s.queue.head.batch
 		if !s.give(w, now) {
 			s.spare = append(s.spare, w)
+			continue
+		}
+		for batch != 0 && s.queue.head != nil && s.queue.head.batch == batch && s.hasRoom(w, s.queue.head, now) {
+			s.give(w, now) // a chunk stays together
 		}
 	}
 	for s.count(starting) < s.queue.len && s.mayLaunch(now) {
@@ -28,16 +36,22 @@ func (s *state) advance(now time.Time) {
 // sendAhead gives calls to workers that are busy, as far as they will get to them soon.
 func (s *state) sendAhead(now time.Time) {
 	for s.queue.head != nil {
-		var best *workerState
-		for _, w := range s.workers {
-			if s.hasRoom(w, s.queue.head, now) && (best == nil || w.load < best.load) {
-				best = w
-			}
-		}
-		if best == nil || !s.give(best, now) {
+		w := s.roomiest(s.queue.head, now)
+		if w == nil {
 			return
 		}
+		s.give(w, now)
 	}
+}
+
+// roomiest is the busy worker that would get to t first, if one has room for it.
+func (s *state) roomiest(t *task, now time.Time) (best *workerState) {
+	for _, w := range s.workers {
+		if s.hasRoom(w, t, now) && (best == nil || w.load < best.load) {
+			best = w
+		}
+	}
+	return best
 }
 
 // hasRoom reports whether a busy worker may have t as well. What it has must be known to be over within the window, and
@@ -85,9 +99,10 @@ func (s *state) give(w *workerState, now time.Time) bool {
 	w.sent++
 	w.load += cost
 	t.attempt++
+	t.written.Store(0)
 	w.calls = append(w.calls, flight{id, t, cost})
 	if len(w.calls) == 1 {
-		w.since, w.ranSince = now, now
+		w.since = now
 	}
 	s.watch(w, now)
 	s.do(action{kind: actSend, worker: w.id, task: t, id: id, attempt: t.attempt})

@@ -15,6 +15,8 @@ import (
 // those of calls submitted later. It is a [futures.ErrBrokenExecutor].
 var ErrBrokenProcessPool = fmt.Errorf("%w: procpool", futures.ErrBrokenExecutor)
 
+var errStuck = errors.New("one worker after the other did not start the calls it was given")
+
 var errTerminated = errors.New("the workers of the pool were terminated")
 
 // A WorkerCrashError says that a call was lost with its worker: the process ended when nobody had asked it to, or it was
@@ -95,7 +97,7 @@ func lastLine(text string) string {
 }
 
 // A StartError says that a worker could not be started, or that it did not shake hands. The pool is broken then, unless
-// workers of the same command have worked before.
+// other workers are left; with [ReplaceWorker] also not if workers of the same command have worked before.
 type StartError struct {
 	Command string // what was to be started
 	Reason  string // what went wrong, and what a human should check

@@ -121,8 +121,9 @@ func (h *handshakeFilter) Write(p []byte) (int, error) {
 
 // isHandshake: two numbers, then at least two more fields.
 func isHandshake(line []byte) bool {
+	const most = 4 << 10 // go-plugin reads no line of more than 64 KiB
 	fields := bytes.Split(line, []byte("|"))
-	if len(fields) < 4 {
+	if len(fields) < 4 || len(line) > most {
 		return false
 	}
 	for _, f := range fields[:2] {

@@ -32,6 +32,7 @@ type link struct {
 	process *process       // nil until it was started
 	doomed  syscall.Signal // a signal that came before the process
 	posted  []action       // for the writer
+	cause   error          // why the writer ended the worker
 	closing bool           // the writer closes the requests once it has written everything
 
 	wake chan struct{} // holds a token while the writer has something to do
@@ -68,6 +69,9 @@ func (l *link) live() {
 	l.tell(func(s *state, now time.Time) { s.becameReady(l.id, peer.claims, peer.refuse, now) })
 	cause := l.readAll(peer.frames)
 	end := l.end(cause == nil)
+	if cause == nil {
+		cause = l.cause // the writer has ended
+	}
 	end.cause = cause
 	l.tell(func(s *state, now time.Time) { s.gone(l.id, end, now) })
 	l.pool.config.Logger.Debug("procpool: worker gone", "pid", end.pid, "state", fmt.Sprint(end.state), "cause", cause)
@@ -257,10 +261,6 @@ func (l *link) post(a action) {
 	}
 }
 
-// directWrite is the size of an argument from which on it is written from where it is, instead of being copied together
-// with others.
-const directWrite = 32 << 10
-
 // write is the writer's life. A worker that does not read holds up its own writer and nobody else.
 func (l *link) write() {
 	var batch []action
@@ -279,7 +279,8 @@ func (l *link) write() {
 		buf, err = l.writeBatch(buf[:0], batch)
 		clear(batch)
 		if err != nil {
-			return // the reader sees the worker's end
+			l.giveUp(err)
+			return
 		}
 		if closing {
 			_ = l.process.requests.Close() // the worker takes it as its leave
@@ -288,28 +289,58 @@ func (l *link) write() {
 	}
 }
 
+// directWrite is the size of an argument from which on it is written from where it is, instead of being copied together
+// with others.
+const directWrite = 32 << 10
+
+// writeBatch writes what was posted, using buf, and notes of each call when its request had gone as a whole.
 func (l *link) writeBatch(buf []byte, batch []action) ([]byte, error) {
-	for _, a := range batch {
+	written := 0 // so many of batch
+	for i, a := range batch {
+		var arg []byte
 		switch {
 		case a.kind == actSend:
-			buf = ipc.AppendRequest(buf, a.id, a.task.fn.name, a.task.meta(a.attempt), a.task.arg)
+			buf = ipc.AppendRequestHead(buf, a.id, a.task.fn.name, a.task.meta(a.attempt), len(a.task.arg))
+			if arg = a.task.arg; len(arg) < directWrite {
+				buf, arg = append(buf, arg...), nil
+			}
 		case l.cancels: // a worker that cannot is left alone until it is killed
 			buf = ipc.AppendNotification(buf, ipc.Cancel, ipc.CancelParam{ID: a.id, Reason: a.reason})
 		}
-		if len(buf) >= directWrite {
-			if _, err := l.process.requests.Write(buf); err != nil {
+		if arg == nil && len(buf) < directWrite && i < len(batch)-1 {
+			continue
+		}
+		for _, b := range [][]byte{buf, arg} {
+			if len(b) == 0 {
+				continue
+			}
+			if _, err := l.process.requests.Write(b); err != nil {
 				return buf, err
 			}
-			if buf = buf[:0]; cap(buf) > 64*directWrite {
-				buf = nil
+		}
+		buf = buf[:0]
+		now := int64(time.Since(epoch))
+		for ; written <= i; written++ {
+			if t := batch[written].task; t != nil {
+				t.written.Store(now)
 			}
 		}
 	}
-	if len(buf) == 0 {
-		return buf, nil
+	return buf, nil
+}
+
+// giveUp is what becomes of a worker that cannot be written to. It is ending as a rule, and the reader sees its end; one that has
+// closed its requests and goes on would keep its calls for ever.
+func (l *link) giveUp(err error) {
+	select {
+	case <-l.stop:
+	case <-l.process.exited:
+	case <-time.After(exitTime):
+		l.mu.Lock()
+		l.cause = fmt.Errorf("%w: it has closed its requests: %w", ipc.ErrProtocol, err)
+		l.mu.Unlock()
+		l.process.signal(syscall.SIGKILL)
 	}
-	_, err := l.process.requests.Write(buf)
-	return buf, err
 }
 
 // signal sends a signal to the worker's process group, now or as soon as there is one.

@@ -43,12 +43,15 @@ func (s *state) checkPatience(w *workerState, now time.Time) {
 	s.recall(w, 0, now)
 	if w.overdue == nil {
 		if !slices.ContainsFunc(w.calls, func(f flight) bool { return !f.withdrawn() }) {
+			w.stuck = true
 			s.condemn(w, syscall.SIGKILL) // it runs nothing, and yet does not answer
 		}
 		return
 	}
-	if w.claims != nil && w.claims.State(w.overdue.id) == ipc.ClaimFinished {
-		w.overdue = nil // the answer is on its way
+	if w.claims != nil && w.claims.State(w.overdue.id) == ipc.ClaimFinished && !w.lastChance {
+		w.lastChance = true // the answer is on its way, or the worker says so
+		w.killAt = now.Add(s.policy.killGrace)
+		s.wake(w.killAt)
 		return
 	}
 	s.condemn(w, syscall.SIGKILL)
@@ -61,22 +64,42 @@ func (s *state) checkHead(w *workerState, now time.Time) {
 		return
 	}
 	head := w.calls[0].task
-	if w.claims != nil && (head == nil || !head.Started()) {
-		w.ranSince = now // its time has not begun
-		if !now.Before(w.since.Add(s.startPatience(head))) && s.recall(w, 0, now) {
-			if head != nil {
-				head.frozen++
-			}
-			s.condemn(w, syscall.SIGKILL) // it is frozen, and has started nothing
-			return
-		}
-	} else if head.timeout > 0 && head.interrupted == nil && !now.Before(w.ranSince.Add(head.timeout)) {
+	if begun := w.headSince(now); head != nil && head.timeout > 0 && head.interrupted == nil && !now.Before(begun.Add(head.timeout)) {
 		s.interrupt(head, futures.ErrTimeout, now)
+	}
+	if w.unstarted() && !now.Before(w.since.Add(s.startPatience(head))) {
+		head.frozen++
+		s.recall(w, 0, now) // a worker that has started another call out of turn is no better
+		w.stuck = true
+		s.condemn(w, syscall.SIGKILL)
+		return
 	}
 	if s.canRelieve(w, now) {
 		s.recall(w, 1, now)
 	}
 	s.watch(w, now)
+}
+
+// unstarted reports whether the worker could start its oldest call, and has not.
+func (w *workerState) unstarted() bool {
+	return w.claims != nil && !w.calls[0].withdrawn() && !w.calls[0].task.Started()
+}
+
+// headSince is since when the oldest call of a worker may be running: not before it was the oldest, and not before its
+// argument was on its way as a whole. The time of a call that is not started has not begun.
+func (w *workerState) headSince(now time.Time) time.Time {
+	head := w.calls[0].task
+	if head == nil || w.unstarted() {
+		return now
+	}
+	written := head.written.Load()
+	if written == 0 {
+		return now
+	}
+	if at := epoch.Add(time.Duration(written)); at.After(w.since) {
+		return at
+	}
+	return w.since
 }
 
 // canRelieve reports whether calls that wait at w would be better off elsewhere: with a worker that gets on, or a new one.
@@ -90,15 +113,16 @@ func (s *state) canRelieve(w *workerState, now time.Time) bool {
 	return s.mayLaunch(now)
 }
 
-// watch asks for the ticks that checkHead needs.
+// watch asks for the ticks that checkHead needs. None is for now: that would be a tick without end.
 func (s *state) watch(w *workerState, now time.Time) {
-	if t := w.calls[0].task; t != nil && t.timeout > 0 && t.interrupted == nil {
-		s.wake(w.ranSince.Add(t.timeout))
+	head := w.calls[0].task
+	if head != nil && head.timeout > 0 && head.interrupted == nil {
+		s.wake(w.headSince(now).Add(head.timeout))
 	}
 	if w.claims == nil {
 		return
 	}
-	if head := w.calls[0].task; head == nil || !head.Started() {
+	if w.unstarted() {
 		s.wake(w.since.Add(s.startPatience(head)))
 	}
 	for _, f := range w.calls[1:] {
@@ -114,13 +138,10 @@ func (s *state) watch(w *workerState, now time.Time) {
 }
 
 // startPatience is how long a worker may leave its oldest call unstarted before it is taken for frozen: longer for an
-// argument that takes its time to travel, and twice as long each time this happens to the call.
+// argument that takes its time to travel, and longer each time this happens to the call.
 func (s *state) startPatience(t *task) time.Duration {
-	if t == nil {
-		return s.policy.startPatience
-	}
 	const slowest = 4 << 20 // bytes a second
-	return s.policy.startPatience<<min(t.frozen, 10) + time.Duration(len(t.arg))*time.Second/slowest
+	return s.policy.startPatience<<min(t.frozen, 2) + time.Duration(len(t.arg))*time.Second/slowest
 }
 
 // patience is how long a call may wait behind another one. It doubles each time the call is taken back, so that a slow
@@ -132,25 +153,19 @@ func (s *state) patience(t *task) time.Duration {
 // recallable calls are taken back from a slow worker. Those of an explicit chunk stay together.
 func (f flight) recallable() bool { return f.task != nil && f.task.batch == 0 }
 
-// recall takes back calls of w that have not started, and reports whether none of its calls has. From position 1 on it
-// is for calls that wait behind a slow one; from position 0 on, for all. The first to be waiting again is the oldest.
-func (s *state) recall(w *workerState, from int, now time.Time) bool {
-	unstarted := true
-	for i := len(w.calls) - 1; i >= from; i-- {
-		f := &w.calls[i]
-		if f.withdrawn() || from > 0 && (!f.recallable() || now.Before(w.since.Add(s.patience(f.task)))) {
+// recall takes back calls of w that have not started. From position 1 on it is for calls that wait behind a slow one; from
+// position 0 on, for all. The first to be waiting again is the oldest.
+func (s *state) recall(w *workerState, from int, now time.Time) {
+	for _, f := range slices.Backward(w.calls[from:]) {
+		t := f.task
+		if f.withdrawn() || from > 0 && (!f.recallable() || now.Before(w.since.Add(s.patience(t)))) {
 			continue
 		}
-		if !f.task.takeBack() {
-			unstarted = false
-			continue
+		if s.takeBack(w, t) {
+			t.recalls++
+			s.requeue(t)
 		}
-		f.task.recalls++
-		s.requeue(f.task)
-		w.load -= f.cost
-		f.task, f.cost = nil, 0
 	}
-	return unstarted
 }
 
 func (s *state) checkIdle(w *workerState, now time.Time) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -55,6 +56,7 @@ func New(config Config) (*ProcessPoolExecutor, error) {
 		functions: make(map[functionKey]*function),
 		state: newState(policy{
 			maxWorkers:    config.MaxWorkers,
+			cores:         runtime.GOMAXPROCS(0),
 			maxTasks:      config.MaxTasksPerChild,
 			idleTimeout:   config.IdleTimeout,
 			killGrace:     config.KillGrace,
@@ -197,8 +199,12 @@ func (p *ProcessPoolExecutor) enqueue(tasks []*task) {
 }
 
 // Shutdown implements [futures.Executor]. What was accepted is finished, by workers that are started for it if need be. Workers
-// that do not leave within Config.KillGrace are killed, so the wait ends once the last call has.
+// that do not leave within Config.KillGrace are killed, so the wait ends once the last call has. A nil pool has nothing to
+// shut down, so Close may be deferred before the error of New is looked at.
 func (p *ProcessPoolExecutor) Shutdown(ctx context.Context, opts ...futures.ShutdownOption) error {
+	if p == nil {
+		return nil
+	}
 	cancel := futures.CollectShutdown(opts).CancelFutures
 	p.update(func(s *state) { s.shutdown(cancel, time.Now()) })
 	select {

@@ -3,6 +3,7 @@ package procpool
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/hashicorp/go-plugin"
@@ -18,11 +19,14 @@ func (l *link) startError(err error) error {
 		return err
 	}
 	e := &StartError{Command: l.pool.config.Worker.String(), Stderr: l.stderr.String(), Err: err}
+	var path *fs.PathError
 	switch state := l.state(); {
 	case errors.Is(err, plugin.ErrChecksumsDoNotMatch):
 		e.Reason = "its SHA-256 is not Config.Checksum: check which program it is, and whether it was built anew since the sum was taken"
-	case state == nil:
+	case state == nil && errors.As(err, &path) && path.Path == l.pool.command.path:
 		e.Reason = "it cannot be executed: check the path, its permissions and Config.Dir"
+	case state == nil:
+		e.Reason = "this program could not prepare the start: check its limits (open files, processes, memory) and the folder for temporary files"
 	case l.late:
 		e.Reason = fmt.Sprintf("it was not ready within Config.StartTimeout (%v): check what it does before worker.Main", l.pool.config.StartTimeout)
 	case l.killed && errors.Is(err, ipc.ErrProtocol):

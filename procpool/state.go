@@ -20,9 +20,10 @@ type state struct {
 	spare   []*workerState // ready ones without a call; the last one used is the next one used
 	lastID  workerID
 
-	closing bool
-	broken  func(*task) error // makes each call's own error; nil while the pool works
-	stopped error             // why workers were terminated; nil unless they were
+	closing    bool
+	broken     func(*task) error // makes each call's own error; nil while the pool works
+	cancelling bool              // calls that have not started are cancelled
+	stopped    error             // why workers were terminated; nil unless they were
 
 	everReady bool      // a worker has been ready at some time: the command as such is good
 	futile    int       // workers that died since a call was last finished
@@ -37,6 +38,7 @@ type state struct {
 // policy is the part of Config that decides.
 type policy struct {
 	maxWorkers  int
+	cores       int // how many workers can really run at once
 	maxTasks    int // per worker; 0: no limit
 	idleTimeout time.Duration
 	killGrace   time.Duration
@@ -75,10 +77,11 @@ type workerState struct {
 	lastID uint64
 	load   time.Duration // what calls will take, as far as can be told
 
-	ranSince time.Time // since when the oldest of calls may be running; its timeout counts from there
-	since    time.Time // when the oldest of calls became that; without calls, when it became idle
-	overdue  *task     // was interrupted and should have ended by killAt
-	killAt   time.Time // when patience ends with the overdue call, the answer that is owed, or the leaving; zero: not at all
+	since      time.Time // when the oldest of calls became that; without calls, when it became idle
+	overdue    *task     // was interrupted and should have ended by killAt
+	stuck      bool      // condemned: it did not start, or did not answer, what it should have
+	lastChance bool      // patience with the overdue call has ended once, when its answer seemed to be on its way
+	killAt     time.Time // when patience ends with the overdue call, the answer that is owed, or the leaving; zero: not at all
 
 }
 
@@ -190,6 +193,12 @@ func (s *state) interrupt(t *task, cause error, now time.Time) {
 		return
 	}
 	t.interrupted = cause
+	if t.again && s.takeBack(w, t) { // it was to run again, and had not started
+		s.reject(t, cause)
+		s.hurry(w, now)
+		s.advance(now)
+		return
+	}
 	s.do(action{kind: actInterrupt, worker: w.id, id: t.id, reason: reason(t, cause)})
 	if w.phase == ready || w.phase == retiring {
 		w.overdue, w.killAt = t, now.Add(s.policy.killGrace)
@@ -207,6 +216,21 @@ func (s *state) holderOf(t *task) *workerState {
 		}
 	}
 	return nil
+}
+
+// takeBack makes t the pool's again if its worker has not started it. The worker still owes word of that.
+func (s *state) takeBack(w *workerState, t *task) bool {
+	if !t.takeBack() {
+		return false
+	}
+	t.attempt-- // it was none
+	for i := range w.calls {
+		if f := &w.calls[i]; f.task == t {
+			w.load -= f.cost
+			f.task, f.cost = nil, 0
+		}
+	}
+	return true
 }
 
 func (s *state) worker(id workerID) *workerState {
@@ -285,9 +309,9 @@ func (s *state) answered(id workerID, callID uint64, withdrawn bool, now time.Ti
 		s.stats.Answered++
 		f.task.fn.measured(now.Sub(w.since))
 	}
-	w.since, w.ranSince = now, now
+	w.since = now
 	if (w.phase == ready || w.phase == retiring) && (w.overdue == nil || w.overdue == f.task) {
-		w.overdue, w.killAt = nil, time.Time{}
+		w.overdue, w.killAt, w.lastChance = nil, time.Time{}, false
 	}
 	switch {
 	case len(w.calls) > 0:
@@ -339,9 +363,12 @@ func (s *state) gone(id workerID, end ending, now time.Time) {
 	s.forget(w)
 	guilty := w.guilty()
 	crashed := w.phase != leaving && w.phase != condemned || w.phase == leaving && len(w.calls) > 0
-	if crashed {
+	if crashed || w.stuck {
 		s.died(now)
-		if s.policy.onCrash == BreakPool || s.futile >= s.policy.maxFutile {
+		if crashed && s.policy.onCrash == BreakPool || s.futile >= s.policy.maxFutile {
+			if w.stuck {
+				end.cause = errStuck
+			}
 			s.breakPool(func(t *task) error { return end.crash(guilty, nil, true) })
 		}
 	}
@@ -351,9 +378,9 @@ func (s *state) gone(id workerID, end ending, now time.Time) {
 		case f.withdrawn():
 		case s.broken != nil:
 			s.reject(t, s.broken(t))
-		case t.takeBack() && !(t.again && s.stopped != nil):
+		case s.takeBack(w, t):
 			s.requeue(t)
-		case s.stopped != nil: // also for one that waited to run again, since it cannot be cancelled
+		case s.stopped != nil:
 			s.reject(t, end.crash(t, s.stopped, true))
 		case t.interrupted != nil && w.overdue == t:
 			s.reject(t, end.crash(t, t.interrupted, false))
@@ -370,17 +397,38 @@ func (s *state) gone(id workerID, end ending, now time.Time) {
 	s.advance(now)
 }
 
-// guilty is the call that was running when the worker ended, if one was.
+// guilty is the call that was running when the worker ended, or whose result was on its way, if there was one.
 func (w *workerState) guilty() *task {
+	var finished *task
 	for _, f := range w.calls {
-		if f.task != nil && (w.claims == nil || w.claims.State(f.id) == ipc.ClaimStarted) {
+		switch {
+		case f.task == nil:
+		case w.claims == nil || w.claims.State(f.id) == ipc.ClaimStarted:
 			return f.task
+		case w.claims.State(f.id) == ipc.ClaimFinished && finished == nil:
+			finished = f.task
 		}
 	}
-	return nil
+	return finished
 }
 
-func (s *state) requeue(t *task) { s.queue.pushFront(t) }
+// requeue puts a call that is the pool's again first in the queue, unless it is not to run any more.
+func (s *state) requeue(t *task) {
+	switch {
+	case t.interrupted != nil:
+		s.reject(t, t.interrupted)
+	case s.cancelling && !t.again:
+		s.do(action{kind: actCancel, task: t})
+	case s.stopped != nil: // it cannot be cancelled, since it has started before
+		s.reject(t, s.lostAttempt(t))
+	default:
+		s.queue.pushFront(t)
+	}
+}
+
+func (s *state) lostAttempt(t *task) error {
+	return fmt.Errorf("%w: %s waited for another attempt: %w", ErrBrokenProcessPool, t.fn.name, s.stopped)
+}
 
 // breakPool ends the pool's work for good. Waiting calls fail now; those at workers once the worker is gone and the results
 // it had written are delivered (row P43).
@@ -414,7 +462,7 @@ func (s *state) terminate(sig syscall.Signal, now time.Time) {
 	s.cancelWaiting()
 	for t := s.queue.head; t != nil; t = s.queue.head { // those that have started once cannot be cancelled
 		s.unqueue(t)
-		s.reject(t, fmt.Errorf("%w: %s waited for another attempt: %w", ErrBrokenProcessPool, t.fn.name, errTerminated))
+		s.reject(t, s.lostAttempt(t))
 	}
 	for _, w := range s.workers {
 		s.condemn(w, sig)
@@ -426,8 +474,9 @@ func (s *state) terminate(sig syscall.Signal, now time.Time) {
 	s.advance(now)
 }
 
-// cancelWaiting cancels what has not started, wherever it is.
+// cancelWaiting cancels what has not started, wherever it is, and what comes back unstarted later.
 func (s *state) cancelWaiting() {
+	s.cancelling = true
 	for t := s.queue.head; t != nil; {
 		next := t.next
 		if !t.again {

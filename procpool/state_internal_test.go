@@ -60,7 +60,7 @@ func simulate(t testing.TB, p policy, claims bool) *simulation {
 }
 
 func testPolicy() policy {
-	return policy{maxWorkers: 2, killGrace: time.Second, maxFutile: 5, window: time.Millisecond, startPatience: 2 * time.Second}
+	return policy{maxWorkers: 2, cores: 2, killGrace: time.Second, maxFutile: 5, window: time.Millisecond, startPatience: 2 * time.Second}
 }
 
 // update does what ProcessPoolExecutor.update does, without a lock: everything here happens in one goroutine.
@@ -78,6 +78,7 @@ func (s *simulation) update(event func(*state)) {
 			require.True(s.t, w.ready, "a call was sent to a worker that is not ready")
 			require.False(s.t, w.leaving, "a call was sent to a worker that was dismissed")
 			w.inbox = append(w.inbox, simSent{a.id, s.callOf(a.task)})
+			a.task.written.Store(int64(s.now.Sub(epoch)))
 			if w.claims == nil {
 				require.Len(s.t, w.inbox, 1, "a worker without claims was sent a call ahead")
 			}
@@ -137,7 +138,7 @@ func (s *simulation) checkInvariants() {
 	if st.broken != nil {
 		require.Zero(s.t, n, "calls wait in a broken pool")
 	}
-	if n > 0 && len(st.workers) == 0 && st.stopped == nil { // those of a stopped pool are about to be cancelled
+	if n > 0 && len(st.workers) == 0 {
 		require.False(s.t, st.alarm.IsZero(), "calls wait, and nobody will ever run them")
 	}
 }
@@ -569,6 +570,111 @@ func TestStateReplacesACrashedWorker(t *testing.T) {
 	s.settle()
 	assert.NoError(t, again.future.Err(t.Context()), "it was declared to run again")
 	assert.Equal(t, []int{1, 2, 1}, []int{poison.starts, again.starts, last.starts})
+}
+
+// A worker that has written down that it finished, and then says nothing, gets one more KillGrace and not for ever.
+func TestStateKillsAWorkerThatNeverAnswers(t *testing.T) {
+	p := testPolicy()
+	p.maxWorkers = 1
+	s := simulate(t, p, true)
+	call := s.submit(futures.Timeout(time.Second))
+	w := s.only()
+	s.becomeReady(w)
+	s.start(w)
+	s.advance(time.Second)
+	s.finish(w)
+	s.advance(time.Second)
+	require.False(t, w.killed)
+	s.advance(time.Second)
+	require.True(t, w.killed)
+	s.die(w)
+	assert.ErrorIs(t, call.future.Err(t.Context()), futures.ErrTimeout)
+}
+
+// Whoever cancels and whoever buries a worker may come in either order: what comes back unstarted is cancelled, not queued.
+func TestStateTerminatedCallsDoNotComeBack(t *testing.T) {
+	p := testPolicy()
+	p.maxWorkers = 1
+	s := simulate(t, p, true)
+	probeFunction = &function{name: "probe", cost: time.Microsecond, timed: true}
+	defer func() { probeFunction = &function{name: "probe"} }()
+	for range 5 {
+		s.submit()
+	}
+	w := s.only()
+	s.becomeReady(w)
+	s.start(w)
+	s.state.terminate(syscall.SIGTERM, s.now) // what it decides is carried out only after the worker's death is known
+	s.die(w)
+	s.settle()
+	assert.True(t, s.over)
+	for _, c := range s.calls[1:] {
+		assert.Equal(t, futures.Cancelled, c.future.State())
+	}
+}
+
+// An interrupted call that waits to run again behind another one is taken back; the other one runs on.
+func TestStateInterruptsARetryBeforeItStarts(t *testing.T) {
+	p := testPolicy()
+	p.maxWorkers, p.onCrash = 1, ReplaceWorker
+	s := simulate(t, p, true)
+	probeFunction = &function{name: "probe", cost: time.Microsecond, timed: true}
+	defer func() { probeFunction = &function{name: "probe"} }()
+	retried := s.submit(futures.Retries(1))
+	s.becomeReady(s.only())
+	s.start(s.only())
+	s.die(s.only())
+	for len(s.workers) == 0 {
+		s.advance(10 * time.Millisecond)
+	}
+	innocent := s.submit()
+	w := s.only()
+	s.becomeReady(w)
+	require.Len(t, w.inbox, 2)
+	require.Same(t, retried, w.inbox[0].call, "it is first in the queue again")
+	s.run(w) // which leaves the innocent one; the retry ran
+	require.NoError(t, retried.future.Err(t.Context()))
+
+	again := s.submit(futures.Retries(1))
+	s.start(w)
+	s.update(func(st *state) { // as if it had been lost once before
+		again.task.again = true
+		again.task.call.Start()
+	})
+	s.update(func(st *state) { st.interrupt(again.task, context.Canceled, s.now) })
+	assert.ErrorIs(t, again.future.Err(t.Context()), context.Canceled)
+	s.advance(p.killGrace)
+	assert.False(t, w.killed, "the innocent call runs there")
+	s.finish(w)
+	s.respond(w)
+	s.settle()
+	assert.NoError(t, innocent.future.Err(t.Context()))
+	assert.Zero(t, again.starts)
+}
+
+// Workers that take calls and never start them are no crashes of anybody's making, but they are not tried for ever.
+func TestStateBreaksWhenWorkersDoNotStartTheirCalls(t *testing.T) {
+	p := testPolicy()
+	p.maxWorkers = 1
+	s := simulate(t, p, true)
+	call := s.submit()
+	for range 10_000 {
+		if s.state.broken != nil {
+			break
+		}
+		for _, id := range s.ids() {
+			switch w := s.workers[id]; {
+			case w.killed:
+				s.die(w)
+			case !w.ready:
+				s.becomeReady(w)
+			}
+		}
+		s.advance(100 * time.Millisecond)
+	}
+	require.NotNil(t, s.state.broken)
+	assert.ErrorIs(t, call.future.Err(t.Context()), ErrBrokenProcessPool)
+	assert.ErrorIs(t, call.future.Err(t.Context()), errStuck)
 }
 
 func TestStateBreaksWhenWorkersKeepDying(t *testing.T) {

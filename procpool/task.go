@@ -3,6 +3,7 @@ package procpool
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed7d1be1d5/concurrent/futures"
@@ -21,16 +22,20 @@ type task struct {
 
 	next, prev  *task // in the queue
 	queued      bool
-	hasRoom     bool        // holds a token of the pool's bounded queue
-	attempt     int         // how often it was sent
-	recalls     int         // how often it was taken back from a worker that had not started it
-	frozen      int         // how often that worker was taken for frozen
-	retries     int         // how often it may still run again
-	again       bool        // it has started before, and was lost in a crash
-	interrupted error       // why its ctx is done, once it has started
-	id          uint64      // at the worker that has it
-	claims      *ipc.Claims // of that worker; nil if it takes one call at a time
+	hasRoom     bool         // holds a token of the pool's bounded queue
+	attempt     int          // how often it was sent
+	recalls     int          // how often it was taken back from a worker that had not started it
+	frozen      int          // how often that worker was taken for frozen
+	written     atomic.Int64 // when the request had been written as a whole, in nanoseconds since epoch; 0 before. Set by the link
+	retries     int          // how often it may still run again
+	again       bool         // it has started before, and was lost in a crash
+	interrupted error        // why its ctx is done, once it has started
+	id          uint64       // at the worker that has it
+	claims      *ipc.Claims  // of that worker; nil if it takes one call at a time
 }
+
+// epoch is where task.written begins to count.
+var epoch = time.Now()
 
 // updater is the pool as a task sees it: the owner of the state.
 type updater interface{ update(event func(*state)) }

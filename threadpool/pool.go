@@ -277,6 +277,9 @@ type ownerKey struct{} // of the pool a body runs in
 // Shutdown implements [futures.Executor]. Workers cannot be killed: a call that ignores its ctx is waited for. Called with the
 // ctx of a call that runs in this pool it begins the shutdown and returns [ErrOwnWorker].
 func (p *ThreadPoolExecutor) Shutdown(ctx context.Context, opts ...futures.ShutdownOption) error {
+	if p == nil { // so that Close may be deferred before the error of New is looked at
+		return nil
+	}
 	var disposal func(futures.Call, error)
 	if futures.CollectShutdown(opts).CancelFutures {
 		disposal = cancel
