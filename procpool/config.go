@@ -110,7 +110,9 @@ type Config struct {
 	OnCrash CrashPolicy
 
 	// MaxCrashes is the number of workers that may die in a row, without a call being finished in between, before a pool
-	// with ReplaceWorker breaks. Zero means 10, or 3 times MaxWorkers if that is more.
+	// with ReplaceWorker breaks. Workers that leave a call unstarted for 2 seconds, or KillGrace if that is more, are taken
+	// for frozen and ended, and count with either policy. Zero means 10, or 3 times MaxWorkers if that is more; for a pool
+	// that should never break use math.MaxInt.
 	MaxCrashes int
 
 	// MaxQueue is the number of calls that may wait for a worker before Submit waits itself. Zero means no limit.

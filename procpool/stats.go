@@ -14,7 +14,7 @@ type Stats struct {
 	Retried   int // attempts made again after a crash
 	Started   int // processes started
 	Recycled  int // processes replaced because of MaxTasksPerChild
-	Crashed   int // processes that ended unexpectedly, or could not be started
+	Crashed   int // processes that ended unexpectedly, could not be started, or did not start their calls
 }
 
 func (s *state) snapshot() Stats {

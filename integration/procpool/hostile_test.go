@@ -1,0 +1,162 @@
+//go:build linux
+
+package procpool_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/ipc"
+	"github.com/seed7d1be1d5/concurrent/procpool"
+)
+
+// hostileVar makes a worker shake hands and then do with its calls what it says.
+const hostileVar = "PROCPOOL_TEST_HOSTILE"
+
+func init() {
+	if os.Getenv(ipc.CookieKey) == "" {
+		return
+	}
+	if how := os.Getenv(hostileVar); how != "" {
+		beHostile(how)
+	}
+}
+
+// beHostile speaks the protocol up to the first call, by hand, and never returns.
+func beHostile(how string) {
+	fmt.Println(ipc.HandshakeLine)
+	hello := ipc.HelloParam{Protocol: ipc.Version, PID: os.Getpid(), Functions: []ipc.Function{{Name: echo.Name()}}}
+	if how != "close the requests" {
+		hello.Features = []string{ipc.FeatureClaims, ipc.FeatureCancel}
+	}
+	writeRaw(ipc.AppendNotification(nil, ipc.Hello, hello))
+	requests := os.NewFile(ipc.FDRequests, "requests")
+	frames := ipc.NewReader(requests, ipc.MaxBody)
+	if _, err := frames.Next(); err != nil { // welcome
+		os.Exit(0)
+	}
+	if how == "close the requests" {
+		if err := requests.Close(); err != nil {
+			os.Exit(9)
+		}
+		select {}
+	}
+	var table syscall.Stat_t
+	if err := syscall.Fstat(ipc.FDClaims, &table); err != nil {
+		os.Exit(9)
+	}
+	memory, err := syscall.Mmap(ipc.FDClaims, 0, int(table.Size), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED)
+	if err != nil {
+		os.Exit(9)
+	}
+	claims, err := ipc.NewClaims(memory)
+	if err != nil {
+		os.Exit(9)
+	}
+	for {
+		body, err := frames.Next()
+		if err != nil {
+			os.Exit(0)
+		}
+		m, err := ipc.ParseMessage(body)
+		if err != nil {
+			os.Exit(9)
+		}
+		if m.Kind != ipc.KindRequest {
+			continue
+		}
+		withdrawn := ipc.AppendFailure(nil, m.ID, ipc.Failure{Kind: ipc.FailedWithdrawn})
+		none := ""
+		answer, err := ipc.AppendResult(nil, m.ID, &none, ipc.MaxBody)
+		if err != nil {
+			os.Exit(9)
+		}
+		switch how {
+		case "finish and say nothing":
+			claims.Start(m.ID)
+			claims.Finish(m.ID)
+		case "withdraw by itself":
+			claims.Withdraw(m.ID)
+			writeRaw(withdrawn)
+		case "say withdrawn of a call that is not":
+			writeRaw(withdrawn)
+		case "answer twice":
+			claims.Start(m.ID)
+			claims.Finish(m.ID)
+			writeRaw(append(answer, answer...))
+		case "answer another call":
+			writeRaw(ipc.AppendFailure(nil, m.ID+7, ipc.Failure{Kind: ipc.FailedTask}))
+		case "ask the host":
+			writeRaw(ipc.AppendRequest(nil, m.ID, "give me a shell", ipc.Meta{}, []byte{0xC0}))
+		case "scribble over the claims":
+			for i := range memory {
+				memory[i] = 0xA5
+			}
+			os.Exit(4)
+		}
+	}
+}
+
+// Whatever a worker makes of the protocol, its calls are settled, its process is ended, and the pool says which it was.
+func TestAHostileWorkerCostsItsOwnCalls(t *testing.T) {
+	for how, says := range map[string]string{
+		"close the requests":                  "closed its requests",
+		"withdraw by itself":                  "against its claim",
+		"say withdrawn of a call that is not": "against its claim",
+		"answer another call":                 "not the oldest one",
+		"ask the host":                        "makes no requests",
+		"scribble over the claims":            "exited with code 4",
+	} {
+		t.Run(how, func(t *testing.T) {
+			clean(t)
+			pool := newPool(t, procpool.Config{MaxWorkers: 1, Env: append(os.Environ(), hostileVar+"="+how)})
+			_, err := futures.Submit(bounded(t), pool, echo, "").Result(bounded(t))
+			var crash *procpool.WorkerCrashError
+			require.ErrorAs(t, err, &crash)
+			require.ErrorIs(t, err, procpool.ErrBrokenProcessPool)
+			assert.ErrorContains(t, err, says)
+			assert.Positive(t, crash.PID)
+			if how != "scribble over the claims" {
+				assert.ErrorIs(t, err, ipc.ErrProtocol)
+			}
+			mustClose(t, pool)
+		})
+	}
+}
+
+// The second answer is to a call that is over; the first one stands.
+func TestASecondAnswerBreaksTheProtocolAndNotTheFirst(t *testing.T) {
+	clean(t)
+	pool := newPool(t, procpool.Config{MaxWorkers: 1, Env: append(os.Environ(), hostileVar+"=answer twice")})
+	_, err := futures.Submit(bounded(t), pool, echo, "").Result(bounded(t))
+	require.NoError(t, err)
+	for err == nil { // until the second answer has been read
+		_, err = futures.Submit(bounded(t), pool, echo, "").Result(bounded(t))
+	}
+	assert.ErrorIs(t, err, procpool.ErrBrokenProcessPool)
+	var crash *procpool.WorkerCrashError
+	require.True(t, errors.As(err, &crash))
+	assert.ErrorIs(t, crash, ipc.ErrProtocol)
+}
+
+// A worker that writes down that it has finished does not switch off the call's timeout.
+func TestAWorkerThatNeverAnswersIsKilledAfterTheTimeout(t *testing.T) {
+	clean(t)
+	pool := newPool(t, procpool.Config{
+		MaxWorkers: 1, KillGrace: 100 * time.Millisecond, OnCrash: procpool.ReplaceWorker, Env: append(os.Environ(), hostileVar+"=finish and say nothing"),
+	})
+	_, err := futures.Submit(bounded(t), pool, echo, "", futures.Timeout(100*time.Millisecond)).Result(bounded(t))
+	require.ErrorIs(t, err, futures.ErrTimeout)
+	var crash *procpool.WorkerCrashError
+	require.ErrorAs(t, err, &crash)
+	assert.Equal(t, echo.Name(), crash.Func)
+	mustClose(t, pool)
+}
