@@ -3,9 +3,9 @@
 package procpool_test
 
 import (
-	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -118,7 +118,8 @@ func TestAHostileWorkerCostsItsOwnCalls(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			clean(t)
 			pool := newPool(t, procpool.Config{MaxWorkers: 1, Env: append(os.Environ(), hostileVar+"="+how)})
-			_, err := futures.Submit(bounded(t), pool, echo, "").Result(bounded(t))
+			large := strings.Repeat("x", 1<<20) // more than a pipe holds, so that nobody can leave it there
+			_, err := futures.Submit(bounded(t), pool, echo, large).Result(bounded(t))
 			var crash *procpool.WorkerCrashError
 			require.ErrorAs(t, err, &crash)
 			require.ErrorIs(t, err, procpool.ErrBrokenProcessPool)
@@ -143,7 +144,7 @@ func TestASecondAnswerBreaksTheProtocolAndNotTheFirst(t *testing.T) {
 	}
 	assert.ErrorIs(t, err, procpool.ErrBrokenProcessPool)
 	var crash *procpool.WorkerCrashError
-	require.True(t, errors.As(err, &crash))
+	require.ErrorAs(t, err, &crash)
 	assert.ErrorIs(t, crash, ipc.ErrProtocol)
 }
 
