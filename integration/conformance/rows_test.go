@@ -149,13 +149,15 @@ func callbacksMayUseThePool(t *testing.T, e executor) {
 }
 
 func slowCallback(t *testing.T, e executor) {
-	ctx, ex := within(t), e.open(t, 1)
+	ctx, ex, d := within(t), e.open(t, 1), newDoor(t)
 	release, over := make(chan struct{}), make(chan struct{})
-	f := futures.Submit(ctx, ex, power, pair{2, 2})
+	f := futures.Submit(ctx, ex, pass, d.at(0))
+	v := d.meet() // a callback that is added to a future that is done runs here and now
 	f.OnDone(func(*futures.Future[int]) {
 		<-release
 		close(over)
 	})
+	v.tell(passOn)
 	require.NoError(t, f.Err(ctx))
 	for range 3 {
 		require.NoError(t, futures.Submit(ctx, ex, power, pair{2, 2}).Err(ctx))
