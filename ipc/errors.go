@@ -48,13 +48,14 @@ func TaskFailure(e *futures.TaskError) Failure {
 
 // Err is the failure as the caller of function sees it.
 func (f Failure) Err(function string) error {
+	message := strings.TrimPrefix(f.Message, futures.ErrNotShareable.Error()+": ") // which is said again here
 	switch f.Kind {
 	case FailedTask, FailedPanic:
 		return &futures.TaskError{Func: function, Type: f.Type, Message: f.Message, Stack: f.Stack, Panicked: f.Kind == FailedPanic, Causes: sentinelsOf(f.Codes)}
 	case FailedArgument:
-		return fmt.Errorf("%w: the worker cannot decode the argument of %s: %s", futures.ErrNotShareable, function, f.Message)
+		return fmt.Errorf("%w: the worker cannot decode the argument of %s: %s", futures.ErrNotShareable, function, message)
 	case FailedResult:
-		return fmt.Errorf("%w: the worker cannot encode the result of %s: %s", futures.ErrNotShareable, function, f.Message)
+		return fmt.Errorf("%w: the worker cannot encode the result of %s: %s", futures.ErrNotShareable, function, message)
 	case FailedFunction:
 		return fmt.Errorf("%w: the worker does not offer %q: %s", futures.ErrNoBody, function, f.Message)
 	default:
