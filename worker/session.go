@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -122,6 +123,10 @@ func (s *session) read(frames *ipc.Reader) error {
 			s.queue = append(s.queue, r)
 			s.mu.Unlock()
 			s.arrived.Signal()
+			if frames.Buffered() == 0 {
+				// The runner is next in line on this processor, which would be stuck with the reader in its system call.
+				runtime.Gosched()
+			}
 		case m.Kind == ipc.KindNotification && string(m.Name) == ipc.Cancel:
 			var c ipc.CancelParam
 			if err := ipc.DecodeParam(m.Value, &c); err != nil {
