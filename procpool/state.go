@@ -73,7 +73,7 @@ type workerState struct {
 	claims *ipc.Claims       // nil: it takes one call at a time
 	refuse func(*task) error // why it cannot run a call, or nil
 	calls  []flight          // sent and not answered, oldest first
-	sent   int               // calls ever sent
+	sent   int               // calls sent, less those that were taken back
 	lastID uint64
 	load   time.Duration // what calls will take, as far as can be told
 
@@ -82,7 +82,6 @@ type workerState struct {
 	stuck      bool      // condemned: it did not start, or did not answer, what it should have
 	lastChance bool      // patience with the overdue call has ended once, when its answer seemed to be on its way
 	killAt     time.Time // when patience ends with the overdue call, the answer that is owed, or the leaving; zero: not at all
-
 }
 
 // flight is one call at a worker.
@@ -200,9 +199,21 @@ func (s *state) interrupt(t *task, cause error, now time.Time) {
 		return
 	}
 	s.do(action{kind: actInterrupt, worker: w.id, id: t.id, reason: reason(t, cause)})
-	if w.phase == ready || w.phase == retiring {
-		w.overdue, w.killAt = t, now.Add(s.policy.killGrace)
-		s.wake(w.killAt)
+	s.pursue(w, now)
+}
+
+// pursue bounds the time of a worker's oldest call that was interrupted and goes on. One at a time: whatever becomes of it,
+// the next one's turn comes when it is answered.
+func (s *state) pursue(w *workerState, now time.Time) {
+	if w.overdue != nil || w.phase != ready && w.phase != retiring {
+		return
+	}
+	for _, f := range w.calls {
+		if f.task != nil && f.task.interrupted != nil {
+			w.overdue, w.killAt = f.task, now.Add(s.policy.killGrace)
+			s.wake(w.killAt)
+			return
+		}
 	}
 }
 
@@ -315,6 +326,7 @@ func (s *state) answered(id workerID, callID uint64, withdrawn bool, now time.Ti
 	}
 	switch {
 	case len(w.calls) > 0:
+		s.pursue(w, now)
 		s.hurry(w, now)
 		s.watch(w, now)
 	case w.phase == retiring:
@@ -382,9 +394,9 @@ func (s *state) gone(id workerID, end ending, now time.Time) {
 			s.requeue(t)
 		case s.stopped != nil:
 			s.reject(t, end.crash(t, s.stopped, true))
-		case t.interrupted != nil && w.overdue == t:
+		case t.interrupted != nil:
 			s.reject(t, end.crash(t, t.interrupted, false))
-		case t.retries > 0 && t.interrupted == nil:
+		case t.retries > 0:
 			t.retries--
 			t.again = true
 			t.call.Start() // it has: it cannot be cancelled any more while it waits again

@@ -25,7 +25,8 @@ type simulation struct {
 	t       testing.TB
 	state   *state
 	now     time.Time
-	claims  bool // whether workers offer claims
+	fn      *function // the one that every call is of
+	claims  bool      // whether workers offer claims
 	workers map[workerID]*simWorker
 	calls   []*simCall
 	over    bool
@@ -56,7 +57,7 @@ type simCall struct {
 }
 
 func simulate(t testing.TB, p policy, claims bool) *simulation {
-	return &simulation{t: t, state: newState(p), now: time.Unix(1000, 0), claims: claims, workers: make(map[workerID]*simWorker)}
+	return &simulation{t: t, state: newState(p), now: time.Unix(1000, 0), fn: &function{name: "probe"}, claims: claims, workers: make(map[workerID]*simWorker)}
 }
 
 func testPolicy() policy {
@@ -145,8 +146,7 @@ func (s *simulation) checkInvariants() {
 
 // Submit makes simulation the executor of its own calls.
 func (s *simulation) Submit(c futures.Call) {
-	fn := s.function(c)
-	t := &task{pool: s, call: c, fn: fn, timeout: c.Timeout(), retries: c.Retries()}
+	t := &task{pool: s, call: c, fn: s.fn, timeout: c.Timeout(), retries: c.Retries()}
 	s.calls[len(s.calls)-1].task = t
 	s.update(func(st *state) {
 		if err := st.refusal(t); err != nil {
@@ -158,10 +158,6 @@ func (s *simulation) Submit(c futures.Call) {
 		}
 	})
 }
-
-var probeFunction = &function{name: "probe"}
-
-func (s *simulation) function(futures.Call) *function { return probeFunction }
 
 func (s *simulation) Shutdown(context.Context, ...futures.ShutdownOption) error { return nil }
 func (s *simulation) Close() error                                              { return nil }
@@ -332,8 +328,7 @@ func TestStateSendsShortCallsAheadAndLongOnesOneByOne(t *testing.T) {
 			p := testPolicy()
 			p.maxWorkers = 1
 			s := simulate(t, p, true)
-			probeFunction = &function{name: "probe", cost: c.cost, timed: true}
-			defer func() { probeFunction = &function{name: "probe"} }()
+			s.fn.measured(c.cost)
 			for range 200 {
 				s.submit()
 			}
@@ -347,8 +342,7 @@ func TestStateSendsShortCallsAheadAndLongOnesOneByOne(t *testing.T) {
 func TestStateRecallsWhatWaitsBehindALongCall(t *testing.T) {
 	p := testPolicy()
 	s := simulate(t, p, true)
-	probeFunction = &function{name: "probe", cost: time.Microsecond, timed: true}
-	defer func() { probeFunction = &function{name: "probe"} }()
+	s.fn.measured(time.Microsecond)
 	first := s.submit()
 	w := s.only()
 	s.becomeReady(w)
@@ -380,8 +374,7 @@ func TestStateCancelIsExact(t *testing.T) {
 	p := testPolicy()
 	p.maxWorkers = 1
 	s := simulate(t, p, true)
-	probeFunction = &function{name: "probe", cost: time.Microsecond, timed: true}
-	defer func() { probeFunction = &function{name: "probe"} }()
+	s.fn.measured(time.Microsecond)
 	first, second, third := s.submit(), s.submit(), s.submit()
 	w := s.only()
 	s.becomeReady(w)
@@ -552,8 +545,7 @@ func TestStateReplacesACrashedWorker(t *testing.T) {
 	p := testPolicy()
 	p.maxWorkers, p.onCrash = 1, ReplaceWorker
 	s := simulate(t, p, true)
-	probeFunction = &function{name: "probe", cost: time.Microsecond, timed: true}
-	defer func() { probeFunction = &function{name: "probe"} }()
+	s.fn.measured(time.Microsecond)
 	poison := s.submit()
 	again := s.submit(futures.Retries(1))
 	last := s.submit()
@@ -591,13 +583,37 @@ func TestStateKillsAWorkerThatNeverAnswers(t *testing.T) {
 	assert.ErrorIs(t, call.future.Err(t.Context()), futures.ErrTimeout)
 }
 
+// Two calls of one worker are interrupted together, the one that has finished last. Its answer must not call off the kill
+// of the one that runs.
+func TestStateKillsForEachInterruptedCall(t *testing.T) {
+	p := testPolicy()
+	p.maxWorkers = 1
+	s := simulate(t, p, true)
+	s.fn.measured(time.Microsecond)
+	finished, running := s.submit(), s.submit()
+	w := s.only()
+	s.becomeReady(w)
+	s.start(w)
+	s.finish(w) // its answer is on its way
+	require.True(t, w.claims.Start(w.inbox[1].id), "the worker goes on with the next one")
+	running.starts++
+	for _, c := range []*simCall{running, finished} {
+		s.update(func(st *state) { st.interrupt(c.task, context.Canceled, s.now) })
+	}
+	s.respond(w)
+	require.NoError(t, finished.future.Err(t.Context()))
+	s.advance(p.killGrace)
+	require.True(t, w.killed)
+	s.die(w)
+	assert.ErrorIs(t, running.future.Err(t.Context()), context.Canceled)
+}
+
 // Whoever cancels and whoever buries a worker may come in either order: what comes back unstarted is cancelled, not queued.
 func TestStateTerminatedCallsDoNotComeBack(t *testing.T) {
 	p := testPolicy()
 	p.maxWorkers = 1
 	s := simulate(t, p, true)
-	probeFunction = &function{name: "probe", cost: time.Microsecond, timed: true}
-	defer func() { probeFunction = &function{name: "probe"} }()
+	s.fn.measured(time.Microsecond)
 	for range 5 {
 		s.submit()
 	}
@@ -618,8 +634,7 @@ func TestStateInterruptsARetryBeforeItStarts(t *testing.T) {
 	p := testPolicy()
 	p.maxWorkers, p.onCrash = 1, ReplaceWorker
 	s := simulate(t, p, true)
-	probeFunction = &function{name: "probe", cost: time.Microsecond, timed: true}
-	defer func() { probeFunction = &function{name: "probe"} }()
+	s.fn.measured(time.Microsecond)
 	retried := s.submit(futures.Retries(1))
 	s.becomeReady(s.only())
 	s.start(s.only())

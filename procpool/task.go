@@ -23,7 +23,7 @@ type task struct {
 	next, prev  *task // in the queue
 	queued      bool
 	hasRoom     bool         // holds a token of the pool's bounded queue
-	attempt     int          // how often it was sent
+	attempt     int          // which attempt is its latest: sent, and not taken back
 	recalls     int          // how often it was taken back from a worker that had not started it
 	frozen      int          // how often that worker was taken for frozen
 	written     atomic.Int64 // when the request had been written as a whole, in nanoseconds since epoch; 0 before. Set by the link
