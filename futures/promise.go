@@ -17,7 +17,11 @@ func (p *Promise[T]) Future() *Future[T] { return &p.future }
 
 // Start moves the future from Pending to Running. It reports false if the future is not Pending, in particular because
 // it was cancelled: the work must then not be done (row F14).
-func (p *Promise[T]) Start() bool { return p.future.start() }
+func (p *Promise[T]) Start() bool {
+	p.future.mu.Lock()
+	defer p.future.mu.Unlock()
+	return p.future.start()
+}
 
 // Resolve gives the future its result. Waiters are woken and callbacks have run when it returns. On a future that has an
 // outcome it changes nothing and returns an [ErrInvalidState] (row F15).

@@ -119,10 +119,8 @@ func (s *settlement) cancel(why error) (holder Holder, callbacks []func(), cance
 	return holder, s.settle(Cancelled, why), true // settle unlocks
 }
 
-// start moves a Pending future to Running.
+// start moves a Pending future to Running. It is called with mu held.
 func (s *settlement) start() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.state != Pending {
 		return false
 	}

@@ -95,6 +95,7 @@ func (c *call[In, Out]) Timeout() time.Duration   { return c.set.timeout }
 func (c *call[In, Out]) Retries() int             { return c.set.retries }
 func (c *call[In, Out]) Arg() any                 { return &c.in }
 func (c *call[In, Out]) Out() any                 { return &c.future.value }
+func (c *call[In, Out]) State() State             { return c.future.State() }
 func (c *call[In, Out]) sealed()                  {}
 
 // Start fails once the ctx is done, even if word of that is still on its way to giveUp, which then cancels the call. A call
@@ -103,11 +104,10 @@ func (c *call[In, Out]) Start() bool {
 	s := &c.future.settlement
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state != Pending || s.lease == nil && c.ctx.Err() != nil {
+	if s.lease == nil && c.ctx.Err() != nil {
 		return false
 	}
-	s.state, s.lease = Running, nil
-	return true
+	return s.start()
 }
 
 func (c *call[In, Out]) Hold(h Holder) bool {
@@ -153,7 +153,6 @@ func (c *call[In, Out]) Reject(err error) bool {
 }
 
 // Cancel gives callbacks a goroutine of their own, like end.
-func (c *call[In, Out]) State() State { return c.future.State() }
 func (c *call[In, Out]) Cancel() bool {
 	_, callbacks, cancelled := c.future.cancel(ErrCancelled)
 	if len(callbacks) > 0 {

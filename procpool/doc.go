@@ -21,8 +21,10 @@
 //
 // # Goroutines
 //
-// Each link has five: live, which starts the process and then reads its results; write; two that drain its output; and one
-// that waits for the process. They end with the process; [ProcessPoolExecutor.Close] returns after all of them.
+// Each link has six: live, which starts the process and sees it off; one that reads its results; write; two that drain its
+// output; and one that waits for the process. go-plugin has some of its own for each process. All end with the process, and
+// [ProcessPoolExecutor.Close] returns after those of the links, except that it does not wait for more than a second for a
+// Config.Stderr or Config.Logger that blocks.
 //
 // # Errors
 //
@@ -33,6 +35,7 @@
 //	switch {
 //	case errors.As(err, &task):                         // the function failed or panicked, or gave in to its ctx
 //	case errors.Is(err, futures.ErrCancelled):          // it never started, and never will
+//	case errors.Is(err, futures.ErrShutdown):           // it was submitted too late
 //	case errors.Is(err, futures.ErrTimeout):            // it was killed with its worker, for it did not give in
 //	case errors.Is(err, futures.ErrBrokenExecutor):     // the pool is broken, by this call or by another
 //	case errors.As(err, &crash):                        // this call was lost with its worker; the pool goes on
@@ -41,5 +44,5 @@
 // # What it does not do
 //
 // It does not run on Windows: New says so with an error that matches [errors.ErrUnsupported]. A pool that is forgotten
-// without Close keeps its workers until this program ends, by whatever means: they see it at once.
+// without Close keeps its workers until this program ends, by whatever means.
 package procpool

@@ -119,18 +119,3 @@ func (l *link) initialize(frames *ipc.Reader) error {
 		return failed(f.Err(name))
 	}
 }
-
-// readAll is read in a goroutine of its own, and in another one when that is lost: a result's decoding method may leave by
-// runtime.Goexit, which fails its call and nothing else.
-func (l *link) readAll(frames *ipc.Reader) error {
-	for {
-		over := make(chan error, 1)
-		go func() { // ends with over, which readAll waits for
-			defer close(over)
-			over <- l.read(frames)
-		}()
-		if cause, returned := <-over; returned {
-			return cause
-		}
-	}
-}

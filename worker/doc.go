@@ -18,8 +18,10 @@
 // to the functions; the host collects both. Standard input is empty.
 //
 // Requests may arrive ahead of their turn; a response is written before the next call begins, so that a crash takes no
-// result of an earlier call along. A function is run on its own, with a ctx that is done when the caller's is or when the call has run for its
+// result of an earlier call along.
+//
+// A function is run on its own, with a ctx that is done when the caller's is or when the call has run for its
 // [futures.Timeout]. One that does not listen costs its worker: the host kills it after Config.KillGrace.
 //
-// The package links neither go-plugin nor grpc; a worker starts in a few milliseconds.
+// The package links neither go-plugin nor grpc, whose package initialisers would take longer than all the rest of a start.
 package worker
