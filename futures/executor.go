@@ -75,7 +75,8 @@ type Call interface {
 	// Start marks the call as running. On false it was cancelled and must not run.
 	Start() bool
 
-	// Lend marks the call as out of the executor's hands but not started: l knows from now on whether it has started.
+	// Lend marks the call as out of the executor's hands but not started: l holds it from now on, and knows whether it has
+	// started.
 	// It reports false if the call was cancelled.
 	Lend(l Lease) bool
 
@@ -110,9 +111,11 @@ type Holder interface {
 	Interrupt(cause error)
 }
 
-// A Lease knows whether a call that was sent ahead to a worker has started there. Its methods are called under the
-// call's lock: they are atomic operations, and take no lock and wait for nothing.
+// A Lease is a Holder that knows whether a call that was sent ahead to a worker has started there. Its own two methods are
+// called under the call's lock: they are atomic operations, and take no lock and wait for nothing.
 type Lease interface {
+	Holder
+
 	// Started reports whether the worker has started the call.
 	Started() bool
 

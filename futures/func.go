@@ -9,7 +9,10 @@ import (
 
 // A Func is a function with a name: what can be submitted to any [Executor]. The name is how a worker in another process
 // finds the body, so it is unique in a worker and the same on both sides. Copies are the same Func.
-type Func[In, Out any] struct {
+type Func[In, Out any] struct{ def *definition[In, Out] }
+
+// definition is what all copies of a Func share.
+type definition[In, Out any] struct {
 	name string
 	body func(context.Context, In) (Out, error)
 }
@@ -24,7 +27,7 @@ func NewFunc[In, Out any](name string, body func(context.Context, In) (Out, erro
 	if body == nil {
 		panic("futures.NewFunc: body of " + name + " is nil")
 	}
-	return Func[In, Out]{name, body}
+	return Func[In, Out]{&definition[In, Out]{name, body}}
 }
 
 // Declare makes a Func whose body lives only in the worker: a plugin's, or one in another language. It panics on an
@@ -38,19 +41,24 @@ func Declare[In, Out any](name string) Func[In, Out] {
 	if name == "" {
 		panic("futures.Declare: name is empty")
 	}
-	return Func[In, Out]{name: name}
+	return Func[In, Out]{&definition[In, Out]{name: name}}
 }
 
 // Name is the name given to [NewFunc] or [Declare].
-func (f Func[In, Out]) Name() string { return f.name }
+func (f Func[In, Out]) Name() string {
+	if f.def == nil {
+		return "" // the zero Func
+	}
+	return f.def.name
+}
 
 // Call runs the body here and now, in this goroutine; a panic is not contained. A declared Func gives [ErrNoBody].
 func (f Func[In, Out]) Call(ctx context.Context, in In) (Out, error) {
-	if f.body == nil {
+	if !f.HasBody() {
 		var zero Out
-		return zero, fmt.Errorf("%w: %q is only declared in this process", ErrNoBody, f.name)
+		return zero, fmt.Errorf("%w: %q is only declared in this process", ErrNoBody, f.Name())
 	}
-	return f.body(ctx, in)
+	return f.def.body(ctx, in)
 }
 
 // A Callable is any Func, whatever its types. The methods past Name are for implementers of executors and workers.
@@ -82,7 +90,7 @@ func (f Func[In, Out]) Types() (in, out reflect.Type) {
 }
 
 // HasBody is false for a Func made by [Declare].
-func (f Func[In, Out]) HasBody() bool { return f.body != nil }
+func (f Func[In, Out]) HasBody() bool { return f.def != nil && f.def.body != nil }
 
 // NewInvocation makes room for one call.
 func (f Func[In, Out]) NewInvocation() Invocation { return &invocation[In, Out]{fn: f} }
@@ -106,12 +114,12 @@ func (i *invocation[In, Out]) Run(ctx context.Context) error {
 func (f Func[In, Out]) run(ctx context.Context, in In, out *Out) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = taskPanicked(f.name, r, debug.Stack())
+			err = taskPanicked(f.Name(), r, debug.Stack())
 		}
 	}()
 	*out, err = f.Call(ctx, in)
 	if err != nil {
-		return taskFailed(ctx, f.name, err)
+		return taskFailed(ctx, f.Name(), err)
 	}
 	return nil
 }

@@ -148,7 +148,7 @@ type feeder[In, Out any] struct {
 
 // take makes the call for one input, and submits it now or with its chunk.
 func (m *feeder[In, Out]) take(in In) *call[In, Out] {
-	c := newCall(m.ctx, m.fn, in, m.set.call)
+	c := newCall(m.ctx, m.fn, in, &m.set.call)
 	if !c.admit(m.ex) {
 		m.flush()
 		m.refused = true

@@ -85,10 +85,17 @@ func Buffersize(n int) MapOption {
 
 const defaultBuffersize = 1024
 
-func collectCall(opts []CallOption) (s callSettings) {
+// noSettings are those of a call without options.
+var noSettings callSettings
+
+func collectCall(opts []CallOption) *callSettings {
+	if len(opts) == 0 {
+		return &noSettings
+	}
+	s := new(callSettings)
 	for _, o := range opts {
 		if o != nil {
-			o.applyToCall(&s)
+			o.applyToCall(s)
 		}
 	}
 	return s

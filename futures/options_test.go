@@ -9,7 +9,7 @@ import (
 
 func TestOptionsOfACall(t *testing.T) {
 	set := collectCall([]CallOption{Timeout(time.Second), nil, Retries(2), Timeout(time.Minute)})
-	assert.Equal(t, callSettings{timeout: time.Minute, retries: 2}, set, "the last of a kind counts")
+	assert.Equal(t, &callSettings{timeout: time.Minute, retries: 2}, set, "the last of a kind counts")
 }
 
 func TestOptionsOfAMap(t *testing.T) {

@@ -44,16 +44,35 @@ func (s State) String() string {
 // mu is a leaf lock, but for that of an inbox: nothing that waits or belongs to a user is called while it is held. An
 // executor may therefore ask about a call while it holds locks of its own.
 type settlement struct {
-	mu        sync.Mutex
-	state     State
-	lease     Lease         // Pending, but out of the executor's hands: lease knows whether it started
-	holder    Holder        // the executor that accepted the call; nil before, and once settled
-	err       error         // Finished: the failure, if any. Cancelled: why
+	mu       sync.Mutex
+	state    State
+	lent     bool      // Pending, but out of the executor's hands: holder is a Lease, and knows whether it started
+	holder   Holder    // the executor that accepted the call; nil before, and once settled
+	err      error     // Finished: the failure, if any. Cancelled: why
+	audience *audience // nil unless somebody waits: most futures are looked at when they are settled
+}
+
+// audience is whoever waits for a future.
+type audience struct {
 	done      chan struct{} // made when somebody first asks; closed once state is final
 	waiters   []waiter      // told once state is final
 	callbacks []func()      // run once state is final, in this order
 	unwatch   func() bool   // stops watching the ctx given to Submit
 }
+
+// listeners is asked with mu held.
+func (s *settlement) listeners() *audience {
+	if s.audience == nil {
+		s.audience = new(audience)
+	}
+	return s.audience
+}
+
+// startedElsewhere reports whether a Pending future that is lent has started after all. It is asked with mu held.
+func (s *settlement) startedElsewhere() bool { return s.lent && s.holder.(Lease).Started() }
+
+// withdrawn makes sure that a Pending future does not start. It is asked with mu held.
+func (s *settlement) withdrawn() bool { return !s.lent || s.holder.(Lease).Withdraw() }
 
 // closedChan is the Done channel of every future that had its outcome before anybody asked.
 var closedChan = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
@@ -71,7 +90,7 @@ func (s *settlement) isSettled() bool {
 func (s *settlement) State() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.lease != nil && s.lease.Started() {
+	if s.startedElsewhere() {
 		return Running
 	}
 	return s.state
@@ -81,14 +100,14 @@ func (s *settlement) State() State {
 func (s *settlement) Done() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.done == nil {
-		if s.settled() {
-			s.done = closedChan
-		} else {
-			s.done = make(chan struct{})
-		}
+	if s.audience == nil && s.settled() {
+		return closedChan
 	}
-	return s.done
+	a := s.listeners()
+	if a.done == nil {
+		a.done = make(chan struct{})
+	}
+	return a.done
 }
 
 // Cancel gives the call up if it has not started, and reports whether it is cancelled: also when it already was. Waiters
@@ -111,7 +130,7 @@ func (s *settlement) giveUp(why error) bool {
 // the future is cancelled now.
 func (s *settlement) cancel(why error) (holder Holder, callbacks []func(), cancelled bool) {
 	s.mu.Lock()
-	if s.state != Pending || s.lease != nil && !s.lease.Withdraw() {
+	if s.state != Pending || !s.withdrawn() {
 		defer s.mu.Unlock()
 		return nil, nil, s.state == Cancelled
 	}
@@ -124,7 +143,7 @@ func (s *settlement) start() bool {
 	if s.state != Pending {
 		return false
 	}
-	s.state, s.lease = Running, nil
+	s.state, s.lent = Running, false
 	return true
 }
 
@@ -132,15 +151,22 @@ func (s *settlement) start() bool {
 // due. It is called with mu held and unlocks it.
 func (s *settlement) settle(to State, err error) (callbacks []func()) {
 	s.state, s.err = to, err
-	s.lease, s.holder = nil, nil
-	for _, w := range s.waiters { // first: whoever sees the outcome can rely on it that the waiters know
+	s.lent, s.holder = false, nil
+	a := s.audience
+	if a == nil {
+		s.mu.Unlock()
+		return nil
+	}
+	for _, w := range a.waiters { // first: whoever sees the outcome can rely on it that the waiters know
 		w.to.tell(w.index)
 	}
-	if s.done != nil {
-		close(s.done)
+	if a.done != nil {
+		close(a.done)
+	} else {
+		s.audience = nil
 	}
-	callbacks, unwatch := s.callbacks, s.unwatch
-	s.waiters, s.callbacks, s.unwatch = nil, nil, nil
+	callbacks, unwatch := a.callbacks, a.unwatch
+	a.waiters, a.callbacks, a.unwatch = nil, nil, nil
 	s.mu.Unlock()
 	if unwatch != nil {
 		unwatch()
@@ -152,7 +178,8 @@ func (s *settlement) settle(to State, err error) (callbacks []func()) {
 func (s *settlement) addCallback(fn func()) {
 	s.mu.Lock()
 	if !s.settled() {
-		s.callbacks = append(s.callbacks, fn)
+		a := s.listeners()
+		a.callbacks = append(a.callbacks, fn)
 		s.mu.Unlock()
 		return
 	}
@@ -194,7 +221,8 @@ type waiter struct {
 func (s *settlement) await(w waiter) {
 	s.mu.Lock()
 	if !s.settled() {
-		s.waiters = append(s.waiters, w)
+		a := s.listeners()
+		a.waiters = append(a.waiters, w)
 		s.mu.Unlock()
 		return
 	}
@@ -206,7 +234,9 @@ func (s *settlement) await(w waiter) {
 func (s *settlement) forget(in *inbox) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.waiters = slices.DeleteFunc(s.waiters, func(w waiter) bool { return w.to == in })
+	if a := s.audience; a != nil {
+		a.waiters = slices.DeleteFunc(a.waiters, func(w waiter) bool { return w.to == in })
+	}
 }
 
 // An inbox collects the indexes of settled futures for one reader.

@@ -23,27 +23,27 @@ func TestWaitersAreForgotten(t *testing.T) {
 
 	_, _, err := Wait(over, fs, AllCompleted)
 	require.Error(t, err)
-	assert.Len(t, p.future.waiters, 1, "after a Wait that timed out")
+	assert.Len(t, p.future.audience.waiters, 1, "after a Wait that timed out")
 	_, _, err = Wait(t.Context(), fs, FirstCompleted)
 	require.NoError(t, err)
-	assert.Len(t, p.future.waiters, 1, "after a Wait that was satisfied by another future")
+	assert.Len(t, p.future.audience.waiters, 1, "after a Wait that was satisfied by another future")
 	for range AsCompleted(over, fs) {
 	}
-	assert.Len(t, p.future.waiters, 1, "after an AsCompleted that timed out")
+	assert.Len(t, p.future.audience.waiters, 1, "after an AsCompleted that timed out")
 	for range AsCompleted(t.Context(), fs) {
 		break
 	}
-	assert.Len(t, p.future.waiters, 1, "after a loop that broke off")
+	assert.Len(t, p.future.audience.waiters, 1, "after a loop that broke off")
 	assert.Panics(t, func() {
 		for range AsCompleted(t.Context(), fs) {
 			panic("in the loop's body")
 		}
 	})
-	assert.Len(t, p.future.waiters, 1, "after a loop that panicked")
+	assert.Len(t, p.future.audience.waiters, 1, "after a loop that panicked")
 
 	require.NoError(t, p.Resolve(1))
 	assert.Equal(t, []int{0}, other.take(nil), "the one who went on waiting was told")
-	assert.Empty(t, p.future.waiters)
+	assert.Nil(t, p.future.audience)
 }
 
 // Whoever sees a final state can rely on it that the waiters know.
@@ -64,11 +64,8 @@ func TestASettledFutureKeepsNothingItNoLongerNeeds(t *testing.T) {
 	p := NewPromise[int]()
 	p.future.OnDone(func(*Future[int]) {})
 	p.future.await(waiter{newInbox(), 0})
-	p.future.unwatch = func() bool { return true }
+	p.future.listeners().unwatch = func() bool { return true }
 	require.NoError(t, p.Resolve(1))
-	assert.Nil(t, p.future.callbacks)
-	assert.Nil(t, p.future.waiters)
-	assert.Nil(t, p.future.unwatch)
+	assert.Nil(t, p.future.audience)
 	assert.Nil(t, p.future.holder)
-	assert.Nil(t, p.future.lease)
 }

@@ -29,10 +29,10 @@ type call[In, Out any] struct {
 	fn     Func[In, Out]
 	in     In
 	ctx    context.Context // the call's own life; kept because the executor runs it later, elsewhere
-	set    callSettings
+	set    *callSettings
 }
 
-func newCall[In, Out any](ctx context.Context, fn Func[In, Out], in In, set callSettings) *call[In, Out] {
+func newCall[In, Out any](ctx context.Context, fn Func[In, Out], in In, set *callSettings) *call[In, Out] {
 	return &call[In, Out]{future: new(Future[Out]), fn: fn, in: in, ctx: ctx, set: set}
 }
 
@@ -44,10 +44,10 @@ func (c *call[In, Out]) admit(ex Executor) bool {
 	case c.ctx == nil:
 		c.ctx = context.Background()
 		return c.refuse(errors.New("futures: Submit: ctx is nil"))
-	case c.fn.name == "":
+	case c.fn.def == nil:
 		return c.refuse(errors.New("futures: Submit: the Func is the zero Func: make it with NewFunc or Declare"))
 	case c.set.err != nil:
-		return c.refuse(fmt.Errorf("%w (call of %s)", c.set.err, c.fn.name))
+		return c.refuse(fmt.Errorf("%w (call of %s)", c.set.err, c.fn.Name()))
 	case c.ctx.Err() != nil:
 		c.giveUp(context.Cause(c.ctx))
 		return false
@@ -71,7 +71,7 @@ func (c *call[In, Out]) watch(stop func() bool) {
 		stop()
 		return
 	}
-	s.unwatch = stop
+	s.listeners().unwatch = stop
 	s.mu.Unlock()
 }
 
@@ -104,7 +104,7 @@ func (c *call[In, Out]) Start() bool {
 	s := &c.future.settlement
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.lease == nil && c.ctx.Err() != nil {
+	if !s.lent && c.ctx.Err() != nil {
 		return false
 	}
 	return s.start()
@@ -128,7 +128,7 @@ func (c *call[In, Out]) Lend(l Lease) bool {
 	if s.state != Pending || c.ctx.Err() != nil { // in the second case giveUp is on its way to cancel it
 		return false
 	}
-	s.lease = l
+	s.holder, s.lent = l, true
 	return true
 }
 
@@ -136,10 +136,10 @@ func (c *call[In, Out]) Recall() bool {
 	s := &c.future.settlement
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state != Pending || s.lease == nil || !s.lease.Withdraw() {
+	if s.state != Pending || !s.lent || !s.withdrawn() {
 		return false
 	}
-	s.lease = nil
+	s.lent = false
 	return true
 }
 

@@ -216,9 +216,12 @@ func TestRejectWithoutAReasonIsStillAFailure(t *testing.T) {
 
 // lease is a worker's claim on one call.
 type lease struct {
+	futures.Holder
 	started   atomic.Bool
 	withdrawn atomic.Bool
 }
+
+func leaseOf(h futures.Holder) *lease { return &lease{Holder: h} }
 
 func (l *lease) Started() bool { return l.started.Load() }
 func (l *lease) Withdraw() bool {
@@ -229,7 +232,7 @@ func TestALentCallIsPendingUntilItsWorkerStartsIt(t *testing.T) {
 	d := new(desk)
 	f := futures.Submit(t.Context(), d, double, 1)
 	h := d.next(t)
-	l := new(lease)
+	l := leaseOf(h)
 	require.True(t, h.Lend(l))
 	assert.Equal(t, futures.Pending, f.State())
 	l.started.Store(true)
@@ -244,13 +247,13 @@ func TestALentCallCanBeCancelledUntilItStarts(t *testing.T) {
 	d := new(desk)
 	f := futures.Submit(t.Context(), d, double, 1)
 	h := d.next(t)
-	l := new(lease)
+	l := leaseOf(h)
 	require.True(t, h.Lend(l))
 	assert.True(t, f.Cancel())
 	assert.True(t, l.withdrawn.Load(), "the worker will not start it")
 	assert.Len(t, d.cancelled, 1)
 	assert.False(t, h.Recall())
-	assert.False(t, h.Lend(new(lease)))
+	assert.False(t, h.Lend(leaseOf(h)))
 	assert.False(t, h.Start())
 }
 
@@ -259,7 +262,7 @@ func TestARecalledCallCanBeLentAgain(t *testing.T) {
 	f := futures.Submit(t.Context(), d, double, 1)
 	h := d.next(t)
 	assert.False(t, h.Recall(), "it is not lent")
-	first, second := new(lease), new(lease)
+	first, second := leaseOf(h), leaseOf(h)
 	require.True(t, h.Lend(first))
 	assert.True(t, h.Recall())
 	assert.True(t, first.withdrawn.Load())
@@ -277,9 +280,10 @@ func TestTheCtxOfALentCall(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		waits := futures.Submit(ctx, d, double, 1)
 		runs := futures.Submit(ctx, d, double, 2)
-		notStarted, started := new(lease), new(lease)
-		require.True(t, d.next(t).Lend(notStarted))
-		require.True(t, d.next(t).Lend(started))
+		first, second := d.next(t), d.next(t)
+		notStarted, started := leaseOf(first), leaseOf(second)
+		require.True(t, first.Lend(notStarted))
+		require.True(t, second.Lend(started))
 		started.started.Store(true)
 		cancel(errBoom)
 		synctest.Wait()

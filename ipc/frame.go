@@ -43,6 +43,9 @@ func endFrame(dst []byte, start, toFollow int) []byte {
 	return dst
 }
 
+// Body is the body of a frame that was made here.
+func Body(frame []byte) []byte { return frame[headerLen:] }
+
 // A Reader reads frames. It is not safe for concurrent use.
 type Reader struct {
 	br    *bufio.Reader
@@ -60,6 +63,15 @@ func (r *Reader) SetLimit(limit uint32) { r.limit = limit }
 
 // Buffered is the number of bytes that can be read without waiting.
 func (r *Reader) Buffered() int { return r.br.Buffered() }
+
+// Ready reports whether Next has a whole frame to return without waiting, or an error.
+func (r *Reader) Ready() bool {
+	if r.br.Buffered() < headerLen {
+		return false
+	}
+	head, _ := r.br.Peek(headerLen) // buffered, so there
+	return uint64(r.br.Buffered()-headerLen) >= uint64(binary.BigEndian.Uint32(head[4:]))
+}
 
 // Next reads one frame and returns its body, which is valid until the call after. Its error is [io.EOF] only when the stream
 // ends between two frames; one that ends inside a frame gives [io.ErrUnexpectedEOF].

@@ -22,6 +22,7 @@ const (
 	Hello   = "hello"   // worker to host, first: a [HelloParam]
 	Welcome = "welcome" // host to worker, first: a [WelcomeParam]
 	Cancel  = "cancel"  // host to worker: a [CancelParam]
+	Ready   = "ready"   // worker to host: responses are in the ring; its parameter is nil
 )
 
 // InitializerID is the id of the one request that is the initializer. Calls count from 1, each one more than the last.

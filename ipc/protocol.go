@@ -19,12 +19,14 @@ const (
 	FDRequests  = 3 // the worker reads frames
 	FDResponses = 4 // the worker writes frames
 	FDClaims    = 5 // the claim table, to be mapped shared
+	FDRing      = 6 // the ring of responses, to be mapped shared
 )
 
 // Features that a worker may offer in hello and the host may take up in welcome.
 const (
 	FeatureClaims = "claims" // calls may be sent ahead: the worker claims each in the table before it starts it
 	FeatureCancel = "cancel" // the worker understands cancel while a call runs
+	FeatureRing   = "ring"   // the worker may leave responses in the ring
 )
 
 // MaxHello bounds the body of the first frame of a worker, which is read before anything is known about it.

@@ -166,6 +166,7 @@ func TestDocumentHasTheBytesOfEveryMessage(t *testing.T) {
 		"result":              result,
 		"failure":             AppendFailure(nil, 1, Failure{Kind: FailedTask, Type: "OSError", Message: "no such file", Stack: "at line 7", Codes: []string{"fs.ErrNotExist"}}),
 		"withdrawn":           AppendFailure(nil, 2, Failure{Kind: FailedWithdrawn}),
+		"ready":               AppendNotification(nil, Ready, nil),
 		"cancel":              AppendNotification(nil, Cancel, CancelParam{ID: 1, Reason: ReasonTimeout}),
 	}
 	got := examples(t)

@@ -27,7 +27,7 @@ func (s *state) startFailed(id workerID, err error, what startFailure, now time.
 	s.forget(w)
 	if w.phase == starting {
 		s.died(now)
-		alone := s.count(ready)+s.count(retiring) == 0
+		alone := s.phases[ready]+s.phases[retiring] == 0
 		hopeless := what == lasting || !s.everReady || s.policy.onCrash == BreakPool
 		if what == fatal || alone && hopeless || s.futile >= s.policy.maxFutile {
 			s.breakPool(func(*task) error { return fmt.Errorf("%w: a worker cannot be started: %w", ErrBrokenProcessPool, err) })

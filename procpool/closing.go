@@ -74,7 +74,8 @@ func (s *state) wind(now time.Time) {
 // dismiss asks a worker without calls to go.
 func (s *state) dismiss(w *workerState, now time.Time) {
 	s.spare = slices.DeleteFunc(s.spare, func(v *workerState) bool { return v == w })
-	w.phase, w.overdue = leaving, nil
+	s.enter(w, leaving)
+	w.overdue = nil
 	w.killAt = now.Add(s.policy.killGrace)
 	s.wake(w.killAt)
 	s.do(action{kind: actDismiss, worker: w.id})

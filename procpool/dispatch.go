@@ -9,22 +9,21 @@ import (
 // advance brings waiting calls and workers together, starts workers where calls wait and none is idle, and lets workers go
 // when no more calls can come.
 func (s *state) advance(now time.Time) {
-	for s.queue.head != nil && len(s.spare) > 0 && s.busy() < s.policy.maxWorkers {
-		if s.busy() >= s.policy.cores && s.roomiest(s.queue.head, now) != nil {
-			break // another process would have to share a core with those that get to it as soon
+	for s.queue.head != nil && len(s.spare) > 0 && s.busy < s.policy.maxWorkers {
+		if s.busy >= s.policy.cores {
+			if w, _ := s.roomiest(s.queue.head, now); w != nil {
+				break // another process would have to share a core with those that get to it as soon
+			}
 		}
 		w := s.spare[len(s.spare)-1]
 		s.spare = s.spare[:len(s.spare)-1]
-		batch := s.queue.head.batch
-		if !s.give(w, now) {
-			s.spare = append(s.spare, w)
+		if t := s.queue.head; s.give(w, now) {
+			s.fill(w, t, 0, now)
 			continue
 		}
-		for batch != 0 && s.queue.head != nil && s.queue.head.batch == batch && s.hasRoom(w, s.queue.head, now) {
-			s.give(w, now) // a chunk stays together
-		}
+		s.spare = append(s.spare, w)
 	}
-	for s.count(starting) < s.queue.len && s.mayLaunch(now) {
+	for s.phases[starting] < s.queue.len && s.mayLaunch(now) {
 		s.launch()
 	}
 	s.sendAhead(now)
@@ -33,25 +32,48 @@ func (s *state) advance(now time.Time) {
 	}
 }
 
-// sendAhead gives calls to workers that are busy, as far as they will get to them soon.
+// sendAhead gives calls to workers that are busy, as far as they will get to them soon: to each of those that run out of calls
+// its share of what waits. So a worker's calls come and go in bulk, and one that still has plenty is left alone.
 func (s *state) sendAhead(now time.Time) {
 	for s.queue.head != nil {
-		w := s.roomiest(s.queue.head, now)
+		w, hungry := s.roomiest(s.queue.head, now)
 		if w == nil {
 			return
 		}
-		s.give(w, now)
+		s.fill(w, nil, (s.queue.len+hungry-1)/hungry, now)
 	}
 }
 
-// roomiest is the busy worker that would get to t first, if one has room for it.
-func (s *state) roomiest(t *task, now time.Time) (best *workerState) {
+// fill gives a busy worker n calls, if it has room for as many, and beyond them those of a chunk that it has a part of; before
+// is the call it was given last.
+func (s *state) fill(w *workerState, before *task, n int, now time.Time) {
+	for ; s.queue.head != nil; n-- {
+		t := s.queue.head
+		together := before != nil && t.batch != 0 && t.batch == before.batch
+		if n <= 0 && !together || !s.hasRoom(w, t, now) {
+			break
+		}
+		s.give(w, now)
+		before = t
+	}
+	if len(w.calls) > 0 {
+		s.watch(w, now)
+	}
+}
+
+// roomiest is the busy worker that would get to t first, if one has run out of calls enough to have room for it, and how many
+// such workers there are.
+func (s *state) roomiest(t *task, now time.Time) (best *workerState, hungry int) {
 	for _, w := range s.workers {
-		if s.hasRoom(w, t, now) && (best == nil || w.load < best.load) {
+		if w.load > s.policy.window/2 && !w.shares(t) || !s.hasRoom(w, t, now) {
+			continue
+		}
+		hungry++
+		if best == nil || w.load < best.load {
 			best = w
 		}
 	}
-	return best
+	return best, hungry
 }
 
 // hasRoom reports whether a busy worker may have t as well. What it has must be known to be over within the window, and
@@ -60,19 +82,28 @@ func (s *state) hasRoom(w *workerState, t *task, now time.Time) bool {
 	if w.phase != ready || w.claims == nil || len(w.calls) == 0 || len(w.calls) >= w.claims.Slots() {
 		return false
 	}
-	if last := w.calls[len(w.calls)-1].task; t.batch != 0 && last != nil && last.batch == t.batch {
-		return true
+	return w.shares(t) || t.fn.timed && w.load+max(t.fn.cost, minCost) <= s.policy.window && now.Before(w.since.Add(s.policy.window)) && w.overdue == nil
+}
+
+// shares reports whether the last call that the worker was given is of the same chunk as t.
+func (w *workerState) shares(t *task) bool {
+	if t.batch == 0 || len(w.calls) == 0 {
+		return false
 	}
-	return t.fn.timed && w.load+t.fn.cost <= s.policy.window && now.Before(w.since.Add(s.policy.window)) && w.overdue == nil
+	last := w.calls[len(w.calls)-1].task
+	return last != nil && last.batch == t.batch
 }
 
 // give sends the oldest waiting call to w. It reports false if w got none: the call had been cancelled, or w cannot run it.
 func (s *state) give(w *workerState, now time.Time) bool {
 	t := s.queue.head
 	s.unqueue(t)
-	if err := w.refuse(t); err != nil {
-		s.reject(t, err)
-		return false
+	if t.fn != w.fit {
+		if err := w.refuse(t); err != nil {
+			s.reject(t, err)
+			return false
+		}
+		w.fit = t.fn
 	}
 	id := w.lastID + 1
 	t.id, t.claims = id, w.claims
@@ -100,14 +131,14 @@ func (s *state) give(w *workerState, now time.Time) bool {
 	w.load += cost
 	t.attempt++
 	t.written.Store(0)
-	w.calls = append(w.calls, flight{id, t, cost})
+	w.push(flight{id, t, cost})
 	if len(w.calls) == 1 {
 		w.since = now
+		s.recount(w)
 	}
-	s.watch(w, now)
 	s.do(action{kind: actSend, worker: w.id, task: t, id: id, attempt: t.attempt})
 	if s.policy.maxTasks > 0 && w.sent >= s.policy.maxTasks {
-		w.phase = retiring
+		s.enter(w, retiring)
 		s.stats.Recycled++
 		if len(s.spare) == 0 && s.mayLaunch(now) && !s.closing {
 			s.launch() // so that the successor is warm
@@ -119,31 +150,10 @@ func (s *state) give(w *workerState, now time.Time) bool {
 // minCost keeps calls of no measurable duration from being sent ahead without bound.
 const minCost = time.Microsecond
 
-// count is the number of workers in a phase.
-func (s *state) count(p phase) (n int) {
-	for _, w := range s.workers {
-		if w.phase == p {
-			n++
-		}
-	}
-	return n
-}
-
-// busy is the number of workers that run calls. The successor of a retiring one is there before that one has finished, and
-// must not make them more than MaxWorkers.
-func (s *state) busy() (n int) {
-	for _, w := range s.workers {
-		if len(w.calls) > 0 && (w.phase == ready || w.phase == retiring) {
-			n++
-		}
-	}
-	return n
-}
-
 // mayLaunch reports whether there is room for one more worker. Workers on their way out do not count, but they may not be
 // more than the pool is large.
 func (s *state) mayLaunch(now time.Time) bool {
-	active := s.count(starting) + s.count(ready)
+	active := s.phases[starting] + s.phases[ready]
 	if s.broken != nil || s.stopped != nil || active >= s.policy.maxWorkers || len(s.workers) >= 2*s.policy.maxWorkers {
 		return false
 	}
@@ -158,5 +168,6 @@ func (s *state) launch() {
 	s.lastID++
 	s.stats.Started++
 	s.workers = append(s.workers, &workerState{id: s.lastID})
+	s.phases[starting]++
 	s.do(action{kind: actLaunch, worker: s.lastID})
 }

@@ -149,7 +149,7 @@ func (e ending) crash(t *task, cause error, broke bool) *WorkerCrashError {
 	}
 	c := &WorkerCrashError{PID: e.pid, ExitCode: -1, Stderr: e.stderr, Cause: cause, broke: broke}
 	if t != nil {
-		c.Func, c.Attempt = t.fn.name, t.attempt
+		c.Func, c.Attempt = t.fn.name, int(t.attempt)
 	}
 	if e.state != nil {
 		c.ExitCode = e.state.ExitCode()

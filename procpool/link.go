@@ -66,7 +66,7 @@ func (l *link) live() {
 	l.pool.config.Logger.Debug("procpool: worker ready", "pid", l.pid(), "build", peer.hello.Build)
 	l.writer.Go(l.write)
 	l.tell(func(s *state, now time.Time) { s.becameReady(l.id, peer.claims, peer.refuse, now) })
-	cause := l.readAll(peer.frames)
+	cause := l.readAll(&inbound{frames: peer.frames, ring: peer.ring, due: ipc.InitializerID + 1})
 	end := l.end(cause == nil)
 	if cause == nil {
 		cause = l.cause // the writer has ended
@@ -87,6 +87,7 @@ type peer struct {
 	frames *ipc.Reader
 	hello  ipc.HelloParam
 	claims *ipc.Claims
+	ring   *ipc.Ring
 	refuse func(*task) error
 }
 
@@ -114,6 +115,12 @@ func (l *link) start() (peer, error) {
 		}
 		welcome.Features = append(welcome.Features, ipc.FeatureClaims)
 		welcome.Slots = p.claims.Slots()
+	}
+	if slices.Contains(hello.Features, ipc.FeatureRing) {
+		if p.ring, err = l.process.ring(); err != nil {
+			return peer{}, err
+		}
+		welcome.Features = append(welcome.Features, ipc.FeatureRing)
 	}
 	frames.SetLimit(ipc.MaxBody)
 	greeting := ipc.AppendNotification(nil, ipc.Welcome, welcome)
@@ -233,7 +240,7 @@ func (l *link) end(patient bool) ending {
 func (l *link) release() {
 	l.pool.mu.Lock()
 	delete(l.pool.link, l.id)
-	l.pool.mu.Unlock()
+	l.pool.unlock()
 	if l.process != nil {
 		l.process.close()
 	}

@@ -64,11 +64,11 @@ func (s *state) checkHead(w *workerState, now time.Time) {
 		return
 	}
 	head := w.calls[0].task
-	if begun := w.headSince(now); head != nil && head.timeout > 0 && head.interrupted == nil && !now.Before(begun.Add(head.timeout)) {
+	if begun := w.headSince(now); head.limited() && !now.Before(begun.Add(head.call.Timeout())) {
 		s.interrupt(head, futures.ErrTimeout, now)
 	}
 	if w.unstarted() && !now.Before(w.since.Add(s.startPatience(head))) {
-		head.frozen++
+		often(&head.frozen)
 		s.recall(w, 0, now) // a worker that has started another call out of turn is no better
 		w.stuck = true
 		s.condemn(w, syscall.SIGKILL)
@@ -79,6 +79,9 @@ func (s *state) checkHead(w *workerState, now time.Time) {
 	}
 	s.watch(w, now)
 }
+
+// limited reports whether a call that a worker has may take too long.
+func (t *task) limited() bool { return t != nil && t.interrupted == nil && t.call.Timeout() > 0 }
 
 // unstarted reports whether the worker could start its oldest call, and has not.
 func (w *workerState) unstarted() bool {
@@ -116,8 +119,8 @@ func (s *state) canRelieve(w *workerState, now time.Time) bool {
 // watch asks for the ticks that checkHead needs. None is for now: that would be a tick without end.
 func (s *state) watch(w *workerState, now time.Time) {
 	head := w.calls[0].task
-	if head != nil && head.timeout > 0 && head.interrupted == nil {
-		s.wake(w.headSince(now).Add(head.timeout))
+	if head.limited() {
+		s.wake(w.headSince(now).Add(head.call.Timeout()))
 	}
 	if w.claims == nil {
 		return
@@ -162,7 +165,7 @@ func (s *state) recall(w *workerState, from int, now time.Time) {
 			continue
 		}
 		if s.takeBack(w, t) {
-			t.recalls++
+			often(&t.recalls)
 			s.requeue(t)
 		}
 	}

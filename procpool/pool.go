@@ -23,13 +23,20 @@ type ProcessPoolExecutor struct {
 	initArg []byte        // encoded argument of Config.Initializer
 	output  io.Writer     // Config.Stderr, serialised; nil without
 	room    chan struct{} // a token for each waiting call; nil without MaxQueue
-	closed  chan struct{} // closed once calls are refused
+	refuses atomic.Bool   // calls are refused
+	closed  chan struct{} // closed once they are
 	over    chan struct{} // closed once no worker is left and none will be started
 	links   sync.WaitGroup
 	batches atomic.Uint64
 
 	functionsMu sync.RWMutex
 	functions   map[functionKey]*function
+	latest      atomic.Pointer[known] // the function that was looked for last
+
+	intakeMu sync.Mutex
+	intake   []*task     // submitted, and not known to the state
+	spare    []*task     // for the next intake
+	waiting  atomic.Bool // intake is not empty
 
 	mu    sync.Mutex
 	state *state
@@ -101,7 +108,7 @@ func (p *ProcessPoolExecutor) Submit(c futures.Call) {
 		return
 	}
 	if t := p.accept(c, 0); t != nil {
-		p.enqueue([]*task{t})
+		p.enqueue(t)
 	}
 }
 
@@ -117,29 +124,29 @@ func (p *ProcessPoolExecutor) SubmitBatch(calls []futures.Call) {
 	tasks := make([]*task, 0, len(calls))
 	for _, c := range calls {
 		if p.room != nil && len(p.room) == cap(p.room) { // the rest of the batch must move on for there to be room
-			p.enqueue(tasks)
-			tasks = nil
+			p.enqueue(tasks...)
+			tasks = tasks[:0]
 		}
 		if t := p.accept(c, batch); t != nil {
 			tasks = append(tasks, t)
 		}
 	}
-	p.enqueue(tasks)
+	p.enqueue(tasks...)
 }
 
 // accept makes a task of c, or settles it and returns nil.
 func (p *ProcessPoolExecutor) accept(c futures.Call, batch uint64) *task {
 	fn := p.function(c.Func())
-	arg, err := ipc.AppendValue(nil, c.Arg())
-	if err != nil {
+	t := &task{call: c, fn: fn, retries: c.Retries(), batch: batch}
+	var err error
+	if t.arg, err = ipc.AppendValue(t.short[:0], c.Arg()); err != nil {
 		c.Reject(fmt.Errorf("procpool: the argument of %s: %w", fn.name, err))
 		return nil
 	}
-	if n := len(fn.name) + len(arg); n > ipc.MaxValue {
+	if n := len(fn.name) + len(t.arg); n > ipc.MaxValue {
 		c.Reject(fmt.Errorf("procpool: the argument of %.100s: %w: %w", fn.name, futures.ErrNotShareable, &ipc.TooLargeError{Len: uint64(n), Max: ipc.MaxValue}))
 		return nil
 	}
-	t := &task{pool: p, call: c, fn: fn, arg: arg, timeout: c.Timeout(), retries: c.Retries(), batch: batch}
 	if p.room != nil {
 		select {
 		case p.room <- struct{}{}:
@@ -158,8 +165,23 @@ type functionKey struct {
 	in, out reflect.Type
 }
 
+// known is a Func and what the pool knows of it.
+type known struct {
+	callable futures.Callable
+	function *function
+}
+
 // function finds what the pool knows of fn.
 func (p *ProcessPoolExecutor) function(fn futures.Callable) *function {
+	if k := p.latest.Load(); k != nil && k.callable == fn {
+		return k.function
+	}
+	f := p.lookUp(fn)
+	p.latest.Store(&known{fn, f})
+	return f
+}
+
+func (p *ProcessPoolExecutor) lookUp(fn futures.Callable) *function {
 	key := functionKey{name: fn.Name()}
 	key.in, key.out = fn.Types()
 	p.functionsMu.RLock()
@@ -168,7 +190,7 @@ func (p *ProcessPoolExecutor) function(fn futures.Callable) *function {
 	if f != nil {
 		return f
 	}
-	f = &function{name: key.name, in: ipc.Fingerprint(key.in), out: ipc.Fingerprint(key.out)}
+	f = &function{pool: p, name: key.name, in: ipc.Fingerprint(key.in), out: ipc.Fingerprint(key.out)}
 	p.functionsMu.Lock()
 	defer p.functionsMu.Unlock()
 	if known := p.functions[key]; known != nil {
@@ -178,24 +200,67 @@ func (p *ProcessPoolExecutor) function(fn futures.Callable) *function {
 	return f
 }
 
-func (p *ProcessPoolExecutor) enqueue(tasks []*task) {
-	p.update(func(s *state) {
-		accepted := tasks[:0]
-		for _, t := range tasks {
-			err := s.refusal(t)
-			if err == nil && t.call.Hold(t) {
-				accepted = append(accepted, t)
-				continue
-			}
-			if t.hasRoom {
-				s.left++
-			}
-			if err != nil {
-				s.reject(t, err)
-			}
+// enqueue hands tasks over to the state: by this goroutine, or by the one that is busy with the state.
+func (p *ProcessPoolExecutor) enqueue(tasks ...*task) {
+	if p.refuses.Load() {
+		p.turnAway(tasks)
+		return
+	}
+	p.intakeMu.Lock()
+	p.intake = append(p.intake, tasks...)
+	p.waiting.Store(true)
+	p.intakeMu.Unlock()
+	p.takeIn()
+}
+
+// turnAway is what becomes of calls that come too late: it is over when Submit returns.
+func (p *ProcessPoolExecutor) turnAway(tasks []*task) {
+	for _, t := range tasks {
+		p.mu.Lock()
+		err := p.state.refusal(t)
+		p.unlock()
+		if t.hasRoom {
+			<-p.room // its own token: never waits
 		}
-		s.submitted(accepted, time.Now())
-	})
+		t.call.Reject(err)
+	}
+}
+
+// takeIn tells the state of what was submitted, unless somebody is there who will.
+func (p *ProcessPoolExecutor) takeIn() {
+	for p.waiting.Load() && p.mu.TryLock() {
+		p.settle()
+	}
+}
+
+// admit moves the intake to the state. It is called with mu held.
+func (p *ProcessPoolExecutor) admit() {
+	if !p.waiting.Load() {
+		return
+	}
+	p.intakeMu.Lock()
+	tasks := p.intake
+	p.intake = p.spare[:0]
+	p.waiting.Store(false)
+	p.intakeMu.Unlock()
+	s := p.state
+	accepted := tasks[:0]
+	for _, t := range tasks {
+		err := s.refusal(t)
+		if err == nil && t.call.Hold(t) {
+			accepted = append(accepted, t)
+			continue
+		}
+		if t.hasRoom {
+			s.left++
+		}
+		if err != nil {
+			s.reject(t, err)
+		}
+	}
+	s.submitted(accepted, time.Now())
+	clear(tasks)
+	p.spare = tasks
 }
 
 // Shutdown implements [futures.Executor]. What was accepted is finished, by workers that are started for it if need be. Workers
@@ -239,7 +304,7 @@ func (p *ProcessPoolExecutor) KillWorkers() {
 // Stats tells where the pool stands now.
 func (p *ProcessPoolExecutor) Stats() Stats {
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	defer p.unlock()
 	stats := p.state.snapshot()
 	for id, l := range p.link {
 		if pid := l.pid(); pid != 0 && p.state.worker(id) != nil {
@@ -254,16 +319,39 @@ func (p *ProcessPoolExecutor) Stats() Stats {
 func (p *ProcessPoolExecutor) update(event func(*state)) {
 	p.mu.Lock()
 	event(p.state)
+	p.leave()
+}
+
+// leave ends an update that has taken mu itself.
+func (p *ProcessPoolExecutor) leave() {
+	p.settle()
+	p.takeIn()
+}
+
+// unlock is how everybody else gives mu back: there may be submissions that were left to whoever had it.
+func (p *ProcessPoolExecutor) unlock() {
+	p.mu.Unlock()
+	p.takeIn()
+}
+
+// settle carries out what the state has decided. It is called with mu held and unlocks it.
+func (p *ProcessPoolExecutor) settle() {
+	p.admit()
 	var later []action
-	for _, a := range p.state.todo {
-		switch a.kind {
+	for todo := p.state.todo; len(todo) > 0; {
+		n := 1
+		switch a := todo[0]; a.kind {
 		case actSend, actInterrupt, actDismiss:
-			p.link[a.worker].post(a)
+			for n < len(todo) && todo[n].kind == actSend && todo[n].worker == a.worker {
+				n++
+			}
+			p.link[a.worker].post(todo[:n])
 		case actLaunch:
 			p.launch(a.worker)
 		default:
 			later = append(later, a)
 		}
+		todo = todo[n:]
 	}
 	clear(p.state.todo)
 	p.state.todo = p.state.todo[:0]
@@ -282,9 +370,7 @@ func (p *ProcessPoolExecutor) update(event func(*state)) {
 
 // refuse lets go of whoever waits for room. It is called with mu held.
 func (p *ProcessPoolExecutor) refuse() {
-	select {
-	case <-p.closed:
-	default:
+	if !p.refuses.Swap(true) {
 		close(p.closed)
 	}
 }
@@ -298,13 +384,13 @@ func (p *ProcessPoolExecutor) perform(a action) {
 	case actSignal:
 		p.mu.Lock()
 		l := p.link[a.worker]
-		p.mu.Unlock()
+		p.unlock()
 		if l != nil {
 			l.signal(a.signal)
 		}
 	case actOver:
 		p.mu.Lock()
-		defer p.mu.Unlock()
+		defer p.unlock()
 		select {
 		case <-p.over:
 		default:

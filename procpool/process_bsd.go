@@ -41,8 +41,8 @@ func awaitExit(pid int) bool {
 }
 
 // sharedMemory is a file of zeros without a name. A worker could cut it off under the host: Limits in the README.
-func sharedMemory(size int64) (*os.File, error) {
-	f, err := os.CreateTemp("", "claims")
+func sharedMemory(name string, size int64) (*os.File, error) {
+	f, err := os.CreateTemp("", name)
 	if err != nil {
 		return nil, err
 	}

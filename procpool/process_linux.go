@@ -29,12 +29,12 @@ func awaitExit(pid int) bool {
 
 // sharedMemory is a file of zeros that only those who are given it can reach. It cannot change its size, which keeps a
 // worker from cutting it off under the host.
-func sharedMemory(size int64) (*os.File, error) {
-	fd, err := unix.MemfdCreate("claims", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+func sharedMemory(name string, size int64) (*os.File, error) {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
 	if err != nil {
 		return nil, fmt.Errorf("memfd_create: %w", err)
 	}
-	f := os.NewFile(uintptr(fd), "claims")
+	f := os.NewFile(uintptr(fd), name)
 	if err := f.Truncate(size); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}

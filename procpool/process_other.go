@@ -27,5 +27,6 @@ func (p *process) setDeadline(time.Time)             {}
 func (p *process) pid() int                          { return 0 }
 func (p *process) close()                            {}
 func (p *process) claims() (*ipc.Claims, error)      { return nil, errors.ErrUnsupported }
+func (p *process) ring() (*ipc.Ring, error)          { return nil, errors.ErrUnsupported }
 func signalOf(*os.ProcessState) (sig syscall.Signal) { return sig }
 func maxRSS(*os.ProcessState) int64                  { return 0 }

@@ -3,6 +3,7 @@
 package procpool
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -16,8 +17,13 @@ import (
 
 const supported = true
 
-// claimSlots bounds how many calls may be sent ahead to a worker.
-const claimSlots = 1024
+const (
+	// claimSlots bounds how many calls may be sent ahead to a worker.
+	claimSlots = 1024
+
+	// ringSize is how many bytes of responses a worker may be ahead of its host, before it uses the pipe.
+	ringSize = 256 << 10
+)
 
 // A process is a running worker program: its descriptors, its group, its end. Nothing here knows of calls.
 type process struct {
@@ -26,7 +32,7 @@ type process struct {
 	responses *os.File // this host reads
 	stdout    *os.File // this host reads
 	stderr    *os.File // this host reads
-	memory    []byte   // the claim table; nil if it cannot be had
+	memory    [][]byte // shared with the worker: the claim table, the ring
 	exited    chan struct{}
 	state     *os.ProcessState // set before exited is closed
 
@@ -34,7 +40,7 @@ type process struct {
 	reaped bool // the pid may be somebody else's
 }
 
-// startProcess starts cmd as the leader of a process group, with pipes and claim table as its descriptors 3 to 5.
+// startProcess starts cmd as the leader of a process group, with pipes, claim table and ring as its descriptors 3 to 6.
 func startProcess(cmd *exec.Cmd) (p *process, err error) {
 	var theirs, ours []*os.File
 	defer func() {
@@ -74,15 +80,14 @@ func startProcess(cmd *exec.Cmd) (p *process, err error) {
 	}
 	cmd.Stdout, cmd.Stderr = childStdout, childStderr
 	cmd.ExtraFiles = []*os.File{childRequests, childResponses}
-	table, err := sharedMemory(claimSlots * 8)
-	if err != nil {
-		return nil, fmt.Errorf("make the claim table: %w", err)
-	}
-	theirs = append(theirs, table)
-	cmd.ExtraFiles = append(cmd.ExtraFiles, table)
-	p.memory, err = syscall.Mmap(int(table.Fd()), 0, claimSlots*8, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED)
-	if err != nil {
-		return nil, fmt.Errorf("map the claim table: %w", err)
+	for _, size := range []int{claimSlots * 8, ipc.RingMemory(ringSize)} {
+		var file *os.File
+		if file, err = p.share(size); err != nil {
+			p.unmap()
+			return nil, fmt.Errorf("make memory to share: %w", err)
+		}
+		theirs = append(theirs, file)
+		cmd.ExtraFiles = append(cmd.ExtraFiles, file)
 	}
 	cmd.SysProcAttr = processAttributes()
 	started := make(chan error)
@@ -92,6 +97,20 @@ func startProcess(cmd *exec.Cmd) (p *process, err error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// share makes memory to share with the worker, and maps it.
+func (p *process) share(size int) (*os.File, error) {
+	file, err := sharedMemory("concurrent", int64(size))
+	if err != nil {
+		return nil, err
+	}
+	mem, err := syscall.Mmap(int(file.Fd()), 0, size, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("map: %w", err), file.Close())
+	}
+	p.memory = append(p.memory, mem)
+	return file, nil
 }
 
 // wait starts the process and waits for its end, both on one thread, which lives as long: the signal that Linux sends on the
@@ -154,12 +173,17 @@ func (p *process) close() {
 }
 
 func (p *process) unmap() {
-	_ = syscall.Munmap(p.memory) // fails only for what is not mapped
+	for _, mem := range p.memory {
+		_ = syscall.Munmap(mem) // fails only for what is not mapped
+	}
 	p.memory = nil
 }
 
 // claims lays the claim table over the memory shared with the worker.
-func (p *process) claims() (*ipc.Claims, error) { return ipc.NewClaims(p.memory) }
+func (p *process) claims() (*ipc.Claims, error) { return ipc.NewClaims(p.memory[0]) }
+
+// ring lays the ring over the memory shared with the worker.
+func (p *process) ring() (*ipc.Ring, error) { return ipc.NewRing(p.memory[1]) }
 
 func signalOf(s *os.ProcessState) syscall.Signal {
 	if ws, ok := s.Sys().(syscall.WaitStatus); ok && ws.Signaled() {

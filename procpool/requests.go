@@ -8,13 +8,13 @@ import (
 	"github.com/seed7d1be1d5/concurrent/ipc"
 )
 
-// post leaves an action to the writer. It never waits.
-func (l *link) post(a action) {
+// post leaves actions to the writer. It never waits.
+func (l *link) post(actions []action) {
 	l.mu.Lock()
-	if a.kind == actDismiss {
+	if actions[0].kind == actDismiss {
 		l.closing = true
 	} else {
-		l.posted = append(l.posted, a)
+		l.posted = append(l.posted, actions...)
 	}
 	l.mu.Unlock()
 	select {

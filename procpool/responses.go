@@ -40,12 +40,12 @@ func (r *responses) Read(p []byte) (int, error) {
 
 // readAll is read in a goroutine of its own, and in another one when that is lost: a result's decoding method may leave by
 // runtime.Goexit, which fails its call and nothing else.
-func (l *link) readAll(frames *ipc.Reader) error {
+func (l *link) readAll(in *inbound) error {
 	for {
 		over := make(chan error, 1)
 		go func() { // ends with over, which readAll waits for
 			defer close(over)
-			over <- l.read(frames)
+			over <- l.read(in)
 		}()
 		if cause, returned := <-over; returned {
 			return cause
@@ -53,56 +53,160 @@ func (l *link) readAll(frames *ipc.Reader) error {
 	}
 }
 
+// inbound is what a worker has answered: some of it through the pipe, some through the ring, and all of it in the order of
+// the calls.
+type inbound struct {
+	frames *ipc.Reader
+	ring   *ipc.Ring // nil if everything comes through the pipe
+	due    uint64    // the call whose response is next
+	ended  bool      // nothing more will come
+
+	entries []byte      // from the ring, not looked at
+	store   []byte      // of which entries, and the messages of batch, are a part
+	piped   ipc.Message // a response from the pipe that is not in batch
+	isPiped bool
+
+	batch   []response // whose answers the state knows
+	answers []answer   // to tell the state
+	settled int        // so many of batch
+	broken  error      // the breach of the protocol that came after batch
+}
+
+// response is one message to a call.
+type response struct {
+	message ipc.Message
+	failure ipc.Failure
+}
+
+// collect makes batch of all that can be had without waiting.
+func (in *inbound) collect() {
+	in.batch, in.answers, in.settled = in.batch[:0], in.answers[:0], 0
+	if in.ring != nil && len(in.entries) == 0 {
+		in.store, in.broken = in.ring.Take(in.store[:0])
+		in.entries = in.store
+	}
+	for in.broken == nil {
+		m, took, err := in.next()
+		if err != nil {
+			in.broken = err
+		}
+		if m.Kind != ipc.KindResponse {
+			break
+		}
+		r := response{message: m}
+		if len(m.Failure) > 0 {
+			if in.broken = ipc.DecodeParam(m.Failure, &r.failure); in.broken != nil {
+				break
+			}
+		}
+		in.due++
+		in.batch = append(in.batch, r)
+		in.answers = append(in.answers, answer{id: m.ID, withdrawn: r.failure.Kind == ipc.FailedWithdrawn, took: took})
+	}
+}
+
+// next is the response that is due, from the ring or the pipe; none if it is in neither.
+func (in *inbound) next() (m ipc.Message, took time.Duration, err error) {
+	if len(in.entries) > 0 {
+		body, took, rest, err := ipc.CutEntry(in.entries)
+		if err == nil {
+			m, err = ipc.ParseMessage(body)
+		}
+		if err == nil && m.Kind != ipc.KindResponse {
+			err = fmt.Errorf("%w: the ring holds responses and nothing else", ipc.ErrProtocol)
+		}
+		if err != nil {
+			return ipc.Message{}, 0, err
+		}
+		if m.ID == in.due {
+			in.entries = rest
+			return m, took, nil
+		}
+	}
+	switch {
+	case in.isPiped && (in.piped.ID == in.due || len(in.entries) == 0): // whether it is due after all, the state knows
+		in.isPiped = false
+		return in.piped, 0, nil
+	case len(in.entries) > 0 && in.isPiped, len(in.entries) > 0 && m.ID < in.due:
+		return m, 0, nil
+	default:
+		return ipc.Message{}, 0, nil
+	}
+}
+
+// wait waits for the pipe: for a response, or word that there is one in the ring.
+func (in *inbound) wait() error {
+	if in.ring != nil && len(in.entries) == 0 && !in.ring.Sleep() {
+		return nil
+	}
+	body, err := in.frames.Next()
+	if errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded) {
+		in.ended = true // the deadline is set when the process has ended: somebody else holds the pipe
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read a response: %w", err)
+	}
+	m, err := ipc.ParseMessage(body)
+	if err != nil {
+		return err
+	}
+	switch m.Kind {
+	case ipc.KindNotification: // that something is in the ring, or of a later version
+	case ipc.KindResponse:
+		in.piped, in.isPiped = m, true
+	default:
+		return fmt.Errorf("%w: a worker makes no requests", ipc.ErrProtocol)
+	}
+	return nil
+}
+
 // read takes in responses and settles their calls, until the worker closes its end, which is no error, or breaks the
 // protocol.
-func (l *link) read(frames *ipc.Reader) error {
+func (l *link) read(in *inbound) error {
 	for {
-		body, err := frames.Next()
-		if errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded) {
-			return nil // the deadline is set when the process has ended: somebody else holds the pipe
-		}
-		if err != nil {
-			return fmt.Errorf("read a response: %w", err)
-		}
-		m, err := ipc.ParseMessage(body)
-		if err != nil {
-			return err
-		}
-		switch m.Kind {
-		case ipc.KindNotification: // of a later version
-		case ipc.KindResponse:
-			if err := l.settle(m); err != nil {
-				return err
+		for in.settled < len(in.answers) { // also those that were left by a goroutine that was lost
+			i := in.settled
+			in.settled++
+			if t := in.answers[i].task; t != nil {
+				t.settle(in.batch[i])
 			}
-		default:
-			return fmt.Errorf("%w: a worker makes no requests", ipc.ErrProtocol)
+		}
+		if in.broken != nil {
+			return in.broken
+		}
+		last := in.ended
+		in.collect()
+		if len(in.answers) > 0 {
+			l.answered(in)
+			continue
+		}
+		if in.broken != nil || last {
+			return in.broken
+		}
+		if err := in.wait(); err != nil {
+			return err
 		}
 	}
 }
 
+// answered tells the state of the answers.
+func (l *link) answered(in *inbound) {
+	l.pool.mu.Lock()
+	n, err := l.pool.state.answered(l.id, in.answers, time.Now())
+	l.pool.leave()
+	if err != nil {
+		in.answers, in.broken = in.answers[:n], err
+	}
+}
+
 // settle gives a call its outcome.
-func (l *link) settle(m ipc.Message) error {
-	var f ipc.Failure
-	if len(m.Failure) > 0 {
-		if err := ipc.DecodeParam(m.Failure, &f); err != nil {
-			return err
-		}
+func (t *task) settle(r response) {
+	if len(r.message.Failure) > 0 {
+		t.call.Reject(t.explain(r.failure.Err(t.fn.name)))
+		return
 	}
-	var t *task
-	var err error
-	l.tell(func(s *state, now time.Time) {
-		t, err = s.answered(l.id, m.ID, f.Kind == ipc.FailedWithdrawn, now)
-	})
-	switch {
-	case err != nil:
-		return err
-	case t == nil: // it was withdrawn
-	case len(m.Failure) > 0:
-		t.call.Reject(t.explain(f.Err(t.fn.name)))
-	default:
-		t.take(m.Value)
-	}
-	return nil
+	t.take(r.message.Value)
 }
 
 // take settles the call with an encoded result.

@@ -19,6 +19,8 @@ type state struct {
 	workers []*workerState // those that exist, in the order of their start
 	spare   []*workerState // ready ones without a call; the last one used is the next one used
 	lastID  workerID
+	phases  [condemned + 1]int // workers in each phase
+	busy    int                // workers that run calls
 
 	closing    bool
 	broken     func(*task) error // makes each call's own error; nil while the pool works
@@ -69,15 +71,19 @@ const (
 
 type workerState struct {
 	id     workerID
-	phase  phase
+	phase  phase             // see enter
 	claims *ipc.Claims       // nil: it takes one call at a time
 	refuse func(*task) error // why it cannot run a call, or nil
+	fit    *function         // the last one that was not refused
 	calls  []flight          // sent and not answered, oldest first
+	store  []flight          // of which calls is a part
+	busy   bool              // see recount
 	sent   int               // calls sent, less those that were taken back
 	lastID uint64
 	load   time.Duration // what calls will take, as far as can be told
 
 	since      time.Time // when the oldest of calls became that; without calls, when it became idle
+	disturbed  bool      // calls may hold one that was interrupted
 	overdue    *task     // was interrupted and should have ended by killAt
 	stuck      bool      // condemned: it did not start, or did not answer, what it should have
 	lastChance bool      // patience with the overdue call has ended once, when its answer seemed to be on its way
@@ -109,7 +115,7 @@ type action struct {
 	worker  workerID
 	task    *task
 	id      uint64
-	attempt int
+	attempt int32
 	err     error
 	reason  string
 	signal  syscall.Signal
@@ -199,13 +205,14 @@ func (s *state) interrupt(t *task, cause error, now time.Time) {
 		return
 	}
 	s.do(action{kind: actInterrupt, worker: w.id, id: t.id, reason: reason(t, cause)})
+	w.disturbed = true
 	s.pursue(w, now)
 }
 
 // pursue bounds the time of a worker's oldest call that was interrupted and goes on. One at a time: whatever becomes of it,
 // the next one's turn comes when it is answered.
 func (s *state) pursue(w *workerState, now time.Time) {
-	if w.overdue != nil || w.phase != ready && w.phase != retiring {
+	if !w.disturbed || w.overdue != nil || w.phase != ready && w.phase != retiring {
 		return
 	}
 	for _, f := range w.calls {
@@ -215,6 +222,7 @@ func (s *state) pursue(w *workerState, now time.Time) {
 			return
 		}
 	}
+	w.disturbed = false
 }
 
 // holderOf finds the worker that has t, if any has.
@@ -260,34 +268,53 @@ func (s *state) becameReady(id workerID, claims *ipc.Claims, refuse func(*task) 
 	if w.phase != starting {
 		return // condemned meanwhile
 	}
-	w.phase = ready
+	s.enter(w, ready)
 	s.idle(w, now)
 	s.advance(now)
 }
 
-// answered pops the oldest call of a worker, which must be id. It returns its task, or nil if the call was recalled.
-// A worker that answers anything else has broken the protocol.
-func (s *state) answered(id workerID, callID uint64, withdrawn bool, now time.Time) (*task, error) {
+// An answer is a worker's to its oldest call.
+type answer struct {
+	id        uint64
+	withdrawn bool          // the worker did not run it
+	took      time.Duration // how long it ran; zero if the worker does not say
+	task      *task         // set by the state: whose it is; nil if the call was withdrawn
+}
+
+// answered pops the oldest calls of a worker, which must be those of answers. A worker that answers anything else has broken
+// the protocol: the error comes with the number of answers before that.
+func (s *state) answered(id workerID, answers []answer, now time.Time) (n int, err error) {
 	w := s.worker(id)
-	if len(w.calls) == 0 || w.calls[0].id != callID {
-		return nil, fmt.Errorf("%w: an answer to call %d, which is not the oldest one sent", ipc.ErrProtocol, callID)
-	}
-	f := w.calls[0]
-	if !w.mayAnswer(f, withdrawn) {
-		return nil, fmt.Errorf("%w: call %d was answered against its claim, %v", ipc.ErrProtocol, callID, w.claimState(callID))
-	}
-	w.calls[0] = flight{}
-	w.calls = w.calls[1:]
-	w.load -= f.cost
-	if withdrawn {
-		w.sent-- // it does not count as a call that the worker has run
-	} else {
+	share := now.Sub(w.since) / time.Duration(max(len(answers), 1))
+	relieved := false
+	for n = range answers {
+		a := &answers[n]
+		if len(w.calls) == 0 || w.calls[0].id != a.id {
+			return n, fmt.Errorf("%w: an answer to call %d, which is not the oldest one sent", ipc.ErrProtocol, a.id)
+		}
+		f := w.calls[0]
+		if !w.mayAnswer(f, a.withdrawn) {
+			return n, fmt.Errorf("%w: call %d was answered against its claim, %v", ipc.ErrProtocol, a.id, w.claimState(a.id))
+		}
+		w.calls[0] = flight{}
+		w.calls = w.calls[1:]
+		w.load -= f.cost
+		relieved = relieved || w.overdue == nil || w.overdue == f.task
+		if a.withdrawn {
+			w.sent-- // it does not count as a call that the worker has run
+			continue
+		}
+		a.task = f.task
 		s.futile = 0
 		s.stats.Answered++
-		f.task.fn.measured(now.Sub(w.since))
+		if a.took == 0 {
+			a.took = share
+		}
+		f.task.fn.measured(a.took)
 	}
 	w.since = now
-	if (w.phase == ready || w.phase == retiring) && (w.overdue == nil || w.overdue == f.task) {
+	s.recount(w)
+	if (w.phase == ready || w.phase == retiring) && relieved {
 		w.overdue, w.killAt, w.lastChance = nil, time.Time{}, false
 	}
 	switch {
@@ -301,10 +328,7 @@ func (s *state) answered(id workerID, callID uint64, withdrawn bool, now time.Ti
 		s.idle(w, now)
 	}
 	s.advance(now)
-	if withdrawn {
-		return nil, nil
-	}
-	return f.task, nil
+	return len(answers), nil
 }
 
 // mayAnswer holds a worker's answer against the claims. It may only say that a call was withdrawn if this host did it, and
@@ -335,6 +359,40 @@ func (f *function) measured(took time.Duration) {
 	f.cost += (took - f.cost) / 8
 }
 
+// enter moves a worker to another phase.
+func (s *state) enter(w *workerState, p phase) {
+	s.phases[w.phase]--
+	s.phases[p]++
+	w.phase = p
+	s.recount(w)
+}
+
+// recount sees to it that busy counts a worker that runs calls, and no other. The successor of a retiring one is there before
+// that one has finished, and must not make them more than MaxWorkers.
+func (s *state) recount(w *workerState) {
+	busy := len(w.calls) > 0 && (w.phase == ready || w.phase == retiring)
+	switch {
+	case busy && !w.busy:
+		s.busy++
+	case !busy && w.busy:
+		s.busy--
+	}
+	w.busy = busy
+}
+
+// push appends a call, in the room that answered ones have left if that is a good part.
+func (w *workerState) push(f flight) {
+	if len(w.calls) == cap(w.calls) {
+		if cap(w.store) < 2*len(w.calls)+8 {
+			w.store = make([]flight, 4*len(w.calls)+8)
+		}
+		n := copy(w.store, w.calls)
+		clear(w.store[n:])
+		w.calls = w.store[:n]
+	}
+	w.calls = append(w.calls, f)
+}
+
 // idle notes that a worker has nothing to do.
 func (s *state) idle(w *workerState, now time.Time) {
 	w.since = now
@@ -347,7 +405,7 @@ func (s *state) idle(w *workerState, now time.Time) {
 // condemn sends a worker a signal that is to end it.
 func (s *state) condemn(w *workerState, sig syscall.Signal) {
 	s.spare = slices.DeleteFunc(s.spare, func(v *workerState) bool { return v == w })
-	w.phase = condemned
+	s.enter(w, condemned)
 	s.do(action{kind: actSignal, worker: w.id, signal: sig})
 }
 
@@ -355,6 +413,10 @@ func (s *state) condemn(w *workerState, sig syscall.Signal) {
 func (s *state) forget(w *workerState) {
 	gone := func(v *workerState) bool { return v == w }
 	s.workers = slices.DeleteFunc(s.workers, gone)
+	s.phases[w.phase]--
+	if w.busy {
+		s.busy--
+	}
 	s.spare = slices.DeleteFunc(s.spare, gone)
 }
 

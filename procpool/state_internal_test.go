@@ -42,11 +42,14 @@ type simWorker struct {
 	done    bool // and finished, but its answer is not out
 	leaving bool
 	killed  bool
+	unread  []simSent // answered, but the host has not looked
+	unheard bool      // the host does not look by itself
 }
 
 type simSent struct {
-	id   uint64
-	call *simCall
+	id        uint64
+	call      *simCall
+	withdrawn bool // the answer says so
 }
 
 type simCall struct {
@@ -57,7 +60,9 @@ type simCall struct {
 }
 
 func simulate(t testing.TB, p policy, claims bool) *simulation {
-	return &simulation{t: t, state: newState(p), now: time.Unix(1000, 0), fn: &function{name: "probe"}, claims: claims, workers: make(map[workerID]*simWorker)}
+	s := &simulation{t: t, state: newState(p), now: time.Unix(1000, 0), claims: claims, workers: make(map[workerID]*simWorker)}
+	s.fn = &function{pool: s, name: "probe"}
+	return s
 }
 
 func testPolicy() policy {
@@ -78,7 +83,7 @@ func (s *simulation) update(event func(*state)) {
 		case actSend:
 			require.True(s.t, w.ready, "a call was sent to a worker that is not ready")
 			require.False(s.t, w.leaving, "a call was sent to a worker that was dismissed")
-			w.inbox = append(w.inbox, simSent{a.id, s.callOf(a.task)})
+			w.inbox = append(w.inbox, simSent{id: a.id, call: s.callOf(a.task)})
 			a.task.written.Store(int64(s.now.Sub(epoch)))
 			if w.claims == nil {
 				require.Len(s.t, w.inbox, 1, "a worker without claims was sent a call ahead")
@@ -94,6 +99,7 @@ func (s *simulation) update(event func(*state)) {
 			}
 		case actDismiss:
 			require.Empty(s.t, w.inbox, "a worker was dismissed with calls")
+			require.Empty(s.t, w.unread, "a worker was dismissed with answers")
 			w.leaving = true
 		case actSignal:
 			if w != nil {
@@ -117,9 +123,19 @@ func (s *simulation) callOf(t *task) *simCall {
 // checkInvariants holds after every event, whatever its order.
 func (s *simulation) checkInvariants() {
 	st := s.state
-	require.LessOrEqual(s.t, st.count(starting)+st.count(ready), st.policy.maxWorkers, "more workers than allowed")
+	var phases [condemned + 1]int
+	busy := 0
+	for _, w := range st.workers {
+		phases[w.phase]++
+		if len(w.calls) > 0 && (w.phase == ready || w.phase == retiring) {
+			busy++
+		}
+	}
+	require.Equal(s.t, phases, st.phases)
+	require.Equal(s.t, busy, st.busy)
+	require.LessOrEqual(s.t, phases[starting]+phases[ready], st.policy.maxWorkers, "more workers than allowed")
 	require.LessOrEqual(s.t, len(st.workers), 2*st.policy.maxWorkers, "more processes than allowed")
-	require.LessOrEqual(s.t, st.busy(), st.policy.maxWorkers, "more calls run at once than allowed")
+	require.LessOrEqual(s.t, busy, st.policy.maxWorkers, "more calls run at once than allowed")
 	for _, w := range st.spare {
 		require.Equal(s.t, ready, w.phase)
 		require.Empty(s.t, w.calls, "a spare worker has calls")
@@ -146,7 +162,7 @@ func (s *simulation) checkInvariants() {
 
 // Submit makes simulation the executor of its own calls.
 func (s *simulation) Submit(c futures.Call) {
-	t := &task{pool: s, call: c, fn: s.fn, timeout: c.Timeout(), retries: c.Retries()}
+	t := &task{call: c, fn: s.fn, retries: c.Retries()}
 	s.calls[len(s.calls)-1].task = t
 	s.update(func(st *state) {
 		if err := st.refusal(t); err != nil {
@@ -230,13 +246,31 @@ func (s *simulation) respond(w *simWorker) {
 }
 
 func (s *simulation) answer(w *simWorker, sent simSent, withdrawn bool) {
-	var t *task
+	sent.withdrawn = withdrawn
+	if w.unread = append(w.unread, sent); !w.unheard {
+		s.hear(w)
+	}
+}
+
+// hear has the host look at a worker's answers, all at once.
+func (s *simulation) hear(w *simWorker) {
+	if len(w.unread) == 0 {
+		return
+	}
+	var answers []answer
+	for _, sent := range w.unread {
+		answers = append(answers, answer{id: sent.id, withdrawn: sent.withdrawn})
+	}
+	heard := w.unread
+	w.unread = nil
 	var err error
-	s.update(func(st *state) { t, err = st.answered(w.id, sent.id, withdrawn, s.now) })
+	s.update(func(st *state) { _, err = st.answered(w.id, answers, s.now) })
 	require.NoError(s.t, err)
-	if t != nil {
-		require.Same(s.t, sent.call.task, t, "the answer settles another call")
-		t.call.Resolve()
+	for i, a := range answers {
+		if a.task != nil {
+			require.Same(s.t, heard[i].call.task, a.task, "the answer settles another call")
+			a.task.call.Resolve()
+		}
 	}
 }
 
@@ -249,6 +283,7 @@ func (s *simulation) run(w *simWorker) {
 
 // die ends a worker's process.
 func (s *simulation) die(w *simWorker) {
+	s.hear(w)
 	delete(s.workers, w.id)
 	if !w.ready {
 		s.update(func(st *state) { st.startFailed(w.id, errors.New("died"), mayPass, s.now) })
@@ -281,8 +316,10 @@ func (s *simulation) settle() {
 			case !w.ready:
 				s.becomeReady(w)
 				busy = true
-			case len(w.inbox) > 0:
+			case len(w.inbox) > 0 || len(w.unread) > 0:
+				w.unheard = false
 				s.run(w)
+				s.hear(w)
 				busy = true
 			}
 		}
@@ -753,12 +790,12 @@ func TestStateRefusesAWorkerThatLiesAboutItsCalls(t *testing.T) {
 	s.submit()
 	w := s.only()
 	s.becomeReady(w)
-	_, err := s.state.answered(w.id, 7, false, s.now)
+	_, err := s.state.answered(w.id, []answer{{id: 7}}, s.now)
 	assert.ErrorIs(t, err, ipc.ErrProtocol, "a call that was never sent")
-	_, err = s.state.answered(w.id, w.inbox[0].id, true, s.now)
+	_, err = s.state.answered(w.id, []answer{{id: w.inbox[0].id, withdrawn: true}}, s.now)
 	assert.ErrorIs(t, err, ipc.ErrProtocol, "nobody withdrew it")
 	w.claims.Withdraw(w.inbox[0].id) // scribbling
-	_, err = s.state.answered(w.id, w.inbox[0].id, true, s.now)
+	_, err = s.state.answered(w.id, []answer{{id: w.inbox[0].id, withdrawn: true}}, s.now)
 	assert.ErrorIs(t, err, ipc.ErrProtocol, "still nobody did")
 	s.die(w)
 	assert.Error(t, s.calls[0].future.Err(t.Context()), "and the call is not lost")
@@ -783,7 +820,7 @@ func playOut(t testing.TB, script []byte, p policy, claims bool) {
 		return s.workers[ids[int(b)%len(ids)]]
 	}
 	for i := 0; i+1 < len(script); i += 2 {
-		op, arg := script[i]%14, script[i+1]
+		op, arg := script[i]%16, script[i+1]
 		w := pick(arg)
 		switch op {
 		case 0, 1:
@@ -833,6 +870,14 @@ func playOut(t testing.TB, script []byte, p policy, claims bool) {
 				s.update(func(st *state) { st.shutdown(arg%2 == 0, s.now) })
 			case arg < 12:
 				s.update(func(st *state) { st.terminate(syscall.SIGTERM, s.now) })
+			}
+		case 14:
+			if w != nil {
+				w.unheard = !w.unheard
+			}
+		case 15:
+			if w != nil {
+				s.hear(w)
 			}
 		}
 	}

@@ -13,26 +13,28 @@ import (
 // task is one accepted call. Its first block is fixed at submission. The second belongs to the pool's state, but for id and
 // claims, which the call's lease reads as well: they change only while the call is not lent.
 type task struct {
-	pool    updater
-	call    futures.Call
-	fn      *function
-	arg     []byte // encoded
-	timeout time.Duration
-	batch   uint64 // calls of one batch go to one worker together; 0 is none
+	call  futures.Call
+	fn    *function
+	arg   []byte   // encoded
+	short [16]byte // of which arg is a part, if that is short
+	batch uint64   // calls of one batch go to one worker together; 0 is none
 
 	next, prev  *task // in the queue
 	queued      bool
 	hasRoom     bool         // holds a token of the pool's bounded queue
-	attempt     int          // which attempt is its latest: sent, and not taken back
-	recalls     int          // how often it was taken back from a worker that had not started it
-	frozen      int          // how often that worker was taken for frozen
-	written     atomic.Int64 // when the request had been written as a whole, in nanoseconds since epoch; 0 before. Set by the link
-	retries     int          // how often it may still run again
 	again       bool         // it has started before, and was lost in a crash
+	recalls     uint8        // how often it was taken back from a worker that had not started it; 255 is often
+	frozen      uint8        // how often that worker was taken for frozen; 255 is often
+	attempt     int32        // which attempt is its latest: sent, and not taken back
+	retries     int          // how often it may still run again
+	written     atomic.Int64 // when the request had been written as a whole, in nanoseconds since epoch; 0 before. Set by the link
 	interrupted error        // why its ctx is done, once it has started
 	id          uint64       // at the worker that has it
 	claims      *ipc.Claims  // of that worker; nil if it takes one call at a time
 }
+
+// often counts one more, as far as that goes.
+func often(n *uint8) { *n = max(*n, *n+1) }
 
 // epoch is where task.written begins to count.
 var epoch = time.Now()
@@ -42,6 +44,7 @@ type updater interface{ update(event func(*state)) }
 
 // function is what a pool knows of a Func. There is one for each name and pair of types.
 type function struct {
+	pool    updater
 	name    string
 	in, out string // fingerprints of the types
 
@@ -51,12 +54,12 @@ type function struct {
 
 // Cancelled implements [futures.Holder].
 func (t *task) Cancelled() {
-	t.pool.update(func(s *state) { s.cancelled(t, time.Now()) })
+	t.fn.pool.update(func(s *state) { s.cancelled(t, time.Now()) })
 }
 
 // Interrupt implements [futures.Holder].
 func (t *task) Interrupt(cause error) {
-	t.pool.update(func(s *state) { s.interrupt(t, cause, time.Now()) })
+	t.fn.pool.update(func(s *state) { s.interrupt(t, cause, time.Now()) })
 }
 
 // Started implements [futures.Lease]. A slot that a worker has scribbled over counts as started: what it has, it may have run.
@@ -77,13 +80,13 @@ func (t *task) takeBack() bool {
 }
 
 // meta is what the request of an attempt says of the call besides its argument.
-func (t *task) meta(attempt int) ipc.Meta {
-	m := ipc.Meta{Timeout: int64(t.timeout)}
+func (t *task) meta(attempt int32) ipc.Meta {
+	m := ipc.Meta{Timeout: int64(t.call.Timeout())}
 	if deadline, ok := t.call.Context().Deadline(); ok {
 		m.Deadline = deadline.UnixNano()
 	}
 	if attempt > 1 {
-		m.Attempt = attempt
+		m.Attempt = int(attempt)
 	}
 	return m
 }

@@ -11,7 +11,7 @@ import (
 
 type pipes struct {
 	requests, responses *os.File
-	claims              []byte
+	claims, ring        []byte
 }
 
 // inherit: descriptors are inherited by number, which this system cannot do.

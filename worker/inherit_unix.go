@@ -13,7 +13,7 @@ import (
 // pipes is what a worker inherits from its host.
 type pipes struct {
 	requests, responses *os.File
-	claims              []byte // nil if the host has no claim table for this worker
+	claims, ring        []byte // nil if the host has none for this worker
 }
 
 // inherit takes over the descriptors, and keeps them from programs that the functions may start: a grandchild that held
@@ -29,20 +29,22 @@ func inherit() (pipes, error) {
 	return pipes{
 		requests:  os.NewFile(ipc.FDRequests, "requests"),
 		responses: os.NewFile(ipc.FDResponses, "responses"),
-		claims:    mapClaims(),
+		claims:    mapShared(ipc.FDClaims),
+		ring:      mapShared(ipc.FDRing),
 	}, nil
 }
 
-// mapClaims maps the claim table, for as long as the process lives.
-func mapClaims() []byte {
+// mapShared maps memory of the host's, for as long as the process lives. It returns nil if there is none: the host then
+// does without the feature.
+func mapShared(fd int) []byte {
 	var st syscall.Stat_t
-	if err := syscall.Fstat(ipc.FDClaims, &st); err != nil || st.Mode&syscall.S_IFMT != syscall.S_IFREG || st.Size <= 0 || st.Size > 1<<24 {
+	if err := syscall.Fstat(fd, &st); err != nil || st.Mode&syscall.S_IFMT != syscall.S_IFREG || st.Size <= 0 || st.Size > 1<<24 {
 		return nil
 	}
-	syscall.CloseOnExec(ipc.FDClaims)
-	mem, err := syscall.Mmap(ipc.FDClaims, 0, int(st.Size), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED)
+	syscall.CloseOnExec(fd)
+	mem, err := syscall.Mmap(fd, 0, int(st.Size), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED)
 	if err != nil {
-		return nil // the host then sends one call at a time
+		return nil
 	}
 	return mem
 }

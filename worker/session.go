@@ -1,12 +1,10 @@
 package worker
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -15,97 +13,156 @@ import (
 	"github.com/seed7d1be1d5/concurrent/ipc"
 )
 
-// serve shakes hands with the host and serves until it lets go.
-func serve(table offered) error {
-	versions := os.Getenv("PLUGIN_PROTOCOL_VERSIONS")
-	forgetHost()
-	if err := checkVersion(versions); err != nil {
-		return err
-	}
-	pipes, err := inherit()
-	if err != nil {
-		return err
-	}
-	if _, err := fmt.Println(ipc.HandshakeLine); err != nil {
-		return fmt.Errorf("write the handshake line: %w", err)
-	}
-	features := []string{ipc.FeatureCancel}
-	if pipes.claims != nil {
-		features = append(features, ipc.FeatureClaims)
-	}
-	hello := ipc.HelloParam{Protocol: ipc.Version, PID: os.Getpid(), Build: build(), Features: features, Functions: table.list}
-	if _, err := pipes.responses.Write(ipc.AppendNotification(nil, ipc.Hello, hello)); err != nil {
-		return fmt.Errorf("write hello: %w", err)
-	}
-	frames := ipc.NewReader(pipes.requests, ipc.MaxHello)
-	welcome, err := readWelcome(frames)
-	if err != nil {
-		return err
-	}
-	frames.SetLimit(welcome.MaxBody)
-	s := &session{table: table, responses: pipes.responses, maxBody: welcome.MaxBody}
-	s.arrived.L = &s.mu
-	if slices.Contains(welcome.Features, ipc.FeatureClaims) {
-		if s.claims, err = ipc.NewClaims(pipes.claims); err != nil {
-			return err
-		}
-	}
-	go s.run() // ends with the process
-	return s.read(frames)
-}
-
-func readWelcome(frames *ipc.Reader) (w ipc.WelcomeParam, err error) {
-	body, err := frames.Next()
-	if err != nil {
-		return w, fmt.Errorf("read welcome: %w", err)
-	}
-	m, err := ipc.ParseMessage(body)
-	if err != nil {
-		return w, fmt.Errorf("read welcome: %w", err)
-	}
-	if m.Kind != ipc.KindNotification || string(m.Name) != ipc.Welcome {
-		return w, fmt.Errorf("%w: expected welcome, got %q", ipc.ErrProtocol, body[:min(32, len(body))])
-	}
-	if err := ipc.DecodeParam(m.Value, &w); err != nil {
-		return w, fmt.Errorf("read welcome: %w", err)
-	}
-	if w.Protocol != ipc.Version {
-		return w, fmt.Errorf("%w: the host speaks version %d, this worker version %d", ipc.ErrProtocol, w.Protocol, ipc.Version)
-	}
-	return w, nil
-}
-
-// session is a worker after the handshake. Its reader is the main goroutine; its runner runs the calls.
+// A session is a worker after the handshake.
+//
+// Two goroutines share the work, and it does not matter which does what. One of them reads requests, and runs itself what
+// it has read: a short call costs no change of goroutines. Meanwhile the other one stands by, and looks up every
+// millisecond; when a call takes longer than that it goes on reading, so that cancels and the end of the host are seen
+// during the call. Standing by with nothing to run costs nothing: it sleeps until the next call.
 type session struct {
 	table     offered
 	claims    *ipc.Claims // nil if calls come one at a time
+	ring      *ipc.Ring   // nil if every response goes through the pipe
 	responses *os.File
 	maxBody   uint32
-	frame     []byte // the runner's: the response in the making
+	over      chan error // why serving is over
+
+	// Of whoever reads.
+	frames *ipc.Reader
+	room   []byte // for the arguments of requests to come
+
+	// Of whoever runs.
+	frame []byte        // the response in the making
+	clock time.Duration // since start, when the last call ended; zero if there was a wait since
+	told  time.Duration // when the host was last told of responses in the ring, or would have been
 
 	mu      sync.Mutex
-	arrived sync.Cond  // signalled for each request
-	queue   []*request // oldest first
-	current *request   // taken by the runner
+	reading bool       // somebody reads
+	queue   []*request // read and not started, oldest first
+	current *request   // runs
+	begun   uint64     // calls that were started
+	asleep  bool       // nobody stands by; wake has to be sent when a call starts
+	wake    chan struct{}
 }
+
+// start is where clocks begin.
+var start = time.Now()
 
 // request is one call, from its arrival to its response.
 type request struct {
-	id     uint64
-	fn     futures.Callable // nil if there is none
-	meta   ipc.Meta
-	arg    []byte
-	cancel context.CancelCauseFunc // set while the function runs; guarded by the session's mu, like cause
-	cause  error                   // why it was cancelled, if it was
+	id   uint64
+	fn   futures.Callable // nil if there is none
+	meta ipc.Meta
+	arg  []byte
+	ctx  callContext
 }
 
-// read takes in frames until the host lets go: nil at the end of the stream.
-func (s *session) read(frames *ipc.Reader) error {
-	for {
-		body, err := frames.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
+func newSession(table offered, frames *ipc.Reader, responses *os.File, maxBody uint32) *session {
+	return &session{
+		table: table, frames: frames, responses: responses, maxBody: maxBody,
+		over: make(chan error, 2), wake: make(chan struct{}, 1),
+	}
+}
+
+// serve returns when the host lets go: nil at the end of its requests.
+func (s *session) serve() error {
+	go s.work() // both end with the process
+	go s.work()
+	if err := <-s.over; !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
+}
+
+// standBy is how often the one who stands by looks up.
+const standBy = time.Millisecond
+
+// work is the life of each of the two.
+func (s *session) work() {
+	var mine *request
+	defer func() {
+		if mine == nil {
+			return
 		}
+		// A function left by runtime.Goexit, and took the goroutine with it.
+		s.fail(mine, ipc.TaskFailure(futures.GoexitError(mine.fn.Name())))
+		s.ended()
+		go s.work()
+	}()
+	var seen uint64 // calls begun when this one last stood by
+	s.mu.Lock()
+	for {
+		switch {
+		case s.current == nil && len(s.queue) > 0:
+			mine = s.begin()
+			s.mu.Unlock()
+			s.run(mine)
+			mine = nil
+			s.ended()
+			s.mu.Lock()
+		case s.current == nil && !s.reading, s.current != nil && !s.reading && s.begun == seen:
+			s.reading = true
+			aside := s.current != nil
+			s.mu.Unlock()
+			if aside {
+				s.tell() // of responses that wait behind the call that runs
+			}
+			err := s.read()
+			s.mu.Lock()
+			s.reading = false
+			if err != nil {
+				s.mu.Unlock()
+				s.over <- err
+				return
+			}
+		case s.current == nil && s.begun == seen: // the other one waits for a request
+			s.asleep = true
+			s.mu.Unlock()
+			<-s.wake
+			s.mu.Lock()
+		default:
+			seen = s.begun
+			s.mu.Unlock()
+			time.Sleep(standBy)
+			s.mu.Lock()
+		}
+	}
+}
+
+// begin takes the oldest request. It is called with mu held.
+func (s *session) begin() *request {
+	s.current = s.queue[0]
+	s.queue[0] = nil
+	if s.queue = s.queue[1:]; len(s.queue) == 0 {
+		s.queue = nil
+	}
+	s.begun++
+	if s.asleep {
+		s.asleep = false
+		s.wake <- struct{}{} // there is room: whoever sleeps has not been woken yet
+	}
+	return s.current
+}
+
+// ended is called when a call is over and answered.
+func (s *session) ended() {
+	s.mu.Lock()
+	idle := len(s.queue) == 0
+	if idle {
+		s.clock = 0
+	}
+	s.current = nil
+	s.mu.Unlock()
+	if idle {
+		s.tell()
+	}
+}
+
+// read takes in the requests that have arrived, and waits for one if there is none. It returns as soon as there is
+// something to run and nobody who does.
+func (s *session) read() error {
+	for {
+		body, err := s.frames.Next()
 		if err != nil {
 			return fmt.Errorf("read a frame: %w", err)
 		}
@@ -122,11 +179,6 @@ func (s *session) read(frames *ipc.Reader) error {
 			s.mu.Lock()
 			s.queue = append(s.queue, r)
 			s.mu.Unlock()
-			s.arrived.Signal()
-			if frames.Buffered() == 0 {
-				// The runner is next in line on this processor, which would be stuck with the reader in its system call.
-				runtime.Gosched()
-			}
 		case m.Kind == ipc.KindNotification && string(m.Name) == ipc.Cancel:
 			var c ipc.CancelParam
 			if err := ipc.DecodeParam(m.Value, &c); err != nil {
@@ -134,18 +186,46 @@ func (s *session) read(frames *ipc.Reader) error {
 			}
 			s.cancel(c)
 		}
+		if s.frames.Ready() {
+			continue
+		}
+		s.mu.Lock()
+		toRun := s.current == nil && len(s.queue) > 0
+		s.mu.Unlock()
+		if toRun {
+			return nil
+		}
 	}
 }
 
+const (
+	roomSize = 16 << 10 // for many small arguments
+	ownRoom  = 2 << 10  // an argument from this size on gets room of its own
+)
+
 // newRequest copies what outlives the frame.
 func (s *session) newRequest(m ipc.Message) (*request, error) {
-	r := &request{id: m.ID, fn: s.table.byName[string(m.Name)], arg: slices.Clone(m.Value)}
+	r := &request{id: m.ID, fn: s.table.byName[string(m.Name)], arg: s.keep(m.Value)}
 	if len(m.Meta) > 0 {
 		if err := ipc.DecodeParam(m.Meta, &r.meta); err != nil {
 			return nil, err
 		}
 	}
+	r.ctx.meta = &r.meta
 	return r, nil
+}
+
+// keep copies an argument.
+func (s *session) keep(arg []byte) []byte {
+	if len(arg) >= ownRoom {
+		return slices.Clone(arg)
+	}
+	if cap(s.room)-len(s.room) < len(arg) {
+		s.room = make([]byte, 0, roomSize)
+	}
+	n := len(s.room)
+	s.room = append(s.room, arg...)
+	return s.room[n:len(s.room):len(s.room)]
 }
 
 // cancel makes the ctx of a call done, now or when it starts. A call that is over is left alone.
@@ -163,132 +243,5 @@ func (s *session) cancel(c ipc.CancelParam) {
 	if c.Reason == ipc.ReasonTimeout && r.meta.Timeout != 0 || c.Reason == ipc.ReasonDeadline && r.meta.Deadline != 0 {
 		return // the ctx has the same bound, and says what a ctx says when its time is over
 	}
-	r.cause = reasonOf(c.Reason)
-	if r.cancel != nil {
-		r.cancel(r.cause)
-	}
+	r.ctx.cancel(reasonOf(c.Reason))
 }
-
-func reasonOf(reason string) error {
-	switch reason {
-	case ipc.ReasonTimeout:
-		return futures.ErrTimeout
-	case ipc.ReasonDeadline:
-		return context.DeadlineExceeded
-	default:
-		return context.Canceled
-	}
-}
-
-// run is the runner's life: calls in the order of their arrival. It never returns; the process ends under it.
-func (s *session) run() {
-	defer func() {
-		// A function left by runtime.Goexit, and took the goroutine with it.
-		if r := s.current; r != nil {
-			s.fail(r, ipc.TaskFailure(futures.GoexitError(r.fn.Name())))
-		}
-		go s.run()
-	}()
-	for {
-		s.serve(s.next())
-	}
-}
-
-// next waits for a request.
-func (s *session) next() *request {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.current = nil
-	for len(s.queue) == 0 {
-		s.arrived.Wait()
-	}
-	s.current = s.queue[0]
-	s.queue[0] = nil
-	s.queue = s.queue[1:]
-	return s.current
-}
-
-// serve makes one call and responds.
-func (s *session) serve(r *request) {
-	if s.claims != nil && r.id != ipc.InitializerID && !s.claims.Start(r.id) {
-		s.respond(ipc.AppendFailure(s.frame[:0], r.id, ipc.Failure{Kind: ipc.FailedWithdrawn}))
-		return
-	}
-	if r.fn == nil {
-		s.fail(r, ipc.Failure{Kind: ipc.FailedFunction, Message: "it has other functions"})
-		return
-	}
-	call := r.fn.NewInvocation()
-	if err := ipc.DecodeValue(r.arg, call.Arg()); err != nil {
-		s.fail(r, ipc.Failure{Kind: ipc.FailedArgument, Message: err.Error()})
-		return
-	}
-	r.arg = nil
-	ctx, release := s.contextOf(r)
-	err := call.Run(ctx)
-	release()
-	if err != nil {
-		var task *futures.TaskError
-		errors.As(err, &task) // always: Run says so
-		s.fail(r, ipc.TaskFailure(task))
-		return
-	}
-	frame, err := ipc.AppendResult(s.frame[:0], r.id, call.Result(), s.maxBody)
-	if err != nil {
-		s.fail(r, ipc.Failure{Kind: ipc.FailedResult, Message: err.Error()})
-		return
-	}
-	s.finish(r)
-	s.respond(frame)
-}
-
-func (s *session) fail(r *request, f ipc.Failure) {
-	s.finish(r)
-	s.respond(ipc.AppendFailure(s.frame[:0], r.id, f))
-}
-
-// keepFrame is the largest buffer kept for the next response.
-const keepFrame = 1 << 20
-
-// respond writes a response before the next call begins: what that one may do to the process must not take the result of
-// this one along. The process ends if the host does not listen any more.
-func (s *session) respond(frame []byte) {
-	if _, err := s.responses.Write(frame); err != nil {
-		fmt.Fprintf(os.Stderr, "worker: write a response: %v\n", err)
-		os.Exit(3)
-	}
-	if s.frame = frame; cap(frame) > keepFrame {
-		s.frame = nil
-	}
-}
-
-func (s *session) finish(r *request) {
-	if s.claims != nil && r.id != ipc.InitializerID {
-		s.claims.Finish(r.id)
-	}
-}
-
-// contextOf makes the function's ctx: bounded by the caller's deadline and the call's timeout, and done on a cancel.
-func (s *session) contextOf(r *request) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	release := func() { cancel(nil) }
-	s.mu.Lock()
-	r.cancel = cancel
-	if r.cause != nil {
-		cancel(r.cause)
-	}
-	s.mu.Unlock()
-	if r.meta.Deadline != 0 {
-		var stop context.CancelFunc
-		ctx, stop = context.WithDeadline(ctx, time.Unix(0, r.meta.Deadline))
-		release = join(release, stop)
-	}
-	if r.meta.Timeout != 0 {
-		var stop context.CancelFunc
-		ctx, stop = context.WithTimeoutCause(ctx, time.Duration(r.meta.Timeout), futures.ErrTimeout)
-		release = join(release, stop)
-	}
-	return ctx, release
-}
-
-func join(f, g func()) func() { return func() { f(); g() } }
