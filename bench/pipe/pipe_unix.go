@@ -1,0 +1,50 @@
+//go:build unix
+
+// Package pipe moves bytes through anonymous pipes whose descriptors block: the best that a bare pipe can do.
+package pipe
+
+import (
+	"io"
+	"os"
+	"runtime"
+	"syscall"
+)
+
+// An End is one end of a pipe. It is used by one goroutine at a time, which does best to have its thread for itself.
+type End struct {
+	file *os.File // keeps the descriptor open
+	fd   int
+}
+
+// NewEnd puts f into blocking mode.
+func NewEnd(f *os.File) (End, error) {
+	e := End{f, int(f.Fd())}
+	return e, os.NewSyscallError("setnonblock", syscall.SetNonblock(e.fd, false))
+}
+
+// Read fills b, or says why not.
+func (e End) Read(b []byte) error { return whole(b, e.fd, syscall.Read, e.file) }
+
+// Write writes all of b, or says why not.
+func (e End) Write(b []byte) error { return whole(b, e.fd, syscall.Write, e.file) }
+
+// Close closes the descriptor. No other call may be under way.
+func (e End) Close() error { return e.file.Close() }
+
+// whole repeats move until all of b has been moved.
+func whole(b []byte, fd int, move func(int, []byte) (int, error), file *os.File) error {
+	defer runtime.KeepAlive(file)
+	for len(b) > 0 {
+		n, err := move(fd, b)
+		switch {
+		case err == syscall.EINTR:
+			continue
+		case err != nil:
+			return os.NewSyscallError("pipe", err)
+		case n == 0:
+			return io.EOF
+		}
+		b = b[n:]
+	}
+	return nil
+}
