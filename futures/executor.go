@@ -111,6 +111,18 @@ type Holder interface {
 	Interrupt(cause error)
 }
 
+// An Attendant is a Holder that has less to do as long as nobody waits for the call. Its methods are called without locks.
+type Attendant interface {
+	Holder
+
+	// Attend says that somebody waits for the call, now or soon.
+	Attend()
+
+	// Help says that somebody is about to wait for the call, and lends the goroutine for what is to be done until then. It
+	// returns when the call is settled, when it cannot help, or after a millisecond or so: the caller waits for the rest.
+	Help()
+}
+
 // A Lease is a Holder that knows whether a call that was sent ahead to a worker has started there. Its own two methods are
 // called under the call's lock: they are atomic operations, and take no lock and wait for nothing.
 type Lease interface {

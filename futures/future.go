@@ -36,7 +36,12 @@ func (f *Future[T]) Err(ctx context.Context) error {
 
 // wait returns nil once the future is settled; its value and err may then be read without a lock.
 func (f *Future[T]) wait(ctx context.Context) error {
-	if f.isSettled() {
+	settled, attendant := f.look()
+	if !settled && attendant != nil && ctx.Err() == nil {
+		attendant.Help()
+		settled = f.isSettled()
+	}
+	if settled {
 		return nil
 	}
 	done := f.Done()

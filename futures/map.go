@@ -164,7 +164,7 @@ func (m *feeder[In, Out]) take(in In) *call[In, Out] {
 
 // flush submits what is left of a chunk.
 func (m *feeder[In, Out]) flush() {
-	if batcher, ok := m.ex.(Batcher); ok && len(m.chunk) > 1 {
+	if batcher, ok := m.ex.(Batcher); ok && len(m.chunk) > 0 && m.set.chunksize > 1 {
 		batcher.SubmitBatch(m.chunk)
 		m.chunk = nil // the executor's now
 		return

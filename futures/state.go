@@ -86,6 +86,21 @@ func (s *settlement) isSettled() bool {
 	return s.settled()
 }
 
+// look reports whether the future is settled, and who looks after it if not: nil if nobody does, or has to be told of it.
+func (s *settlement) look() (bool, Attendant) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	attendant, _ := s.holder.(Attendant)
+	return s.settled(), attendant
+}
+
+// attend tells whoever looks after the future that somebody waits.
+func (s *settlement) attend() {
+	if _, attendant := s.look(); attendant != nil {
+		attendant.Attend()
+	}
+}
+
 // State reports where the future stands now.
 func (s *settlement) State() State {
 	s.mu.Lock()
@@ -98,6 +113,7 @@ func (s *settlement) State() State {
 
 // Done is closed when the future has its outcome: a result, an error, or its cancellation.
 func (s *settlement) Done() <-chan struct{} {
+	defer s.attend() // without the lock
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.audience == nil && s.settled() {
@@ -181,6 +197,7 @@ func (s *settlement) addCallback(fn func()) {
 		a := s.listeners()
 		a.callbacks = append(a.callbacks, fn)
 		s.mu.Unlock()
+		s.attend()
 		return
 	}
 	s.mu.Unlock()
@@ -224,6 +241,7 @@ func (s *settlement) await(w waiter) {
 		a := s.listeners()
 		a.waiters = append(a.waiters, w)
 		s.mu.Unlock()
+		s.attend()
 		return
 	}
 	s.mu.Unlock()

@@ -73,6 +73,11 @@ func (r *Reader) Ready() bool {
 	return uint64(r.br.Buffered()-headerLen) >= uint64(binary.BigEndian.Uint32(head[4:]))
 }
 
+// Fill reads once, and so waits only if nothing can be read. An error comes again with the next read.
+func (r *Reader) Fill() {
+	_, _ = r.br.Peek(min(r.br.Buffered()+1, r.br.Size()))
+}
+
 // Next reads one frame and returns its body, which is valid until the call after. Its error is [io.EOF] only when the stream
 // ends between two frames; one that ends inside a frame gives [io.ErrUnexpectedEOF].
 func (r *Reader) Next() ([]byte, error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"sync"
+	"time"
 )
 
 // A shape is what must be known of a Go type before msgpack may have a value of it: msgpack recurses with types and with
@@ -13,6 +14,7 @@ type shape struct {
 	err     error       // msgpack cannot have the type at all
 	deep    bool        // how deep a value nests is not known from its type
 	foreign bool        // methods that are not msgpack's own may write some of the bytes
+	methods bool        // such methods may read some of them
 	fields  []wireField // of a struct: those that are deep
 }
 
@@ -51,12 +53,19 @@ func shapeOf(t reflect.Type) *shape {
 	return s
 }
 
+// RunsMethods reports whether decoding a value of type t may run methods that are not msgpack's own. They may block, or
+// leave by runtime.Goexit.
+func RunsMethods(t reflect.Type) bool { return shapeOf(t).methods }
+
 // add looks at t and all that it is made of. around is true for the types that t is a part of, and false for those that
 // were looked at.
 func (s *shape) add(t reflect.Type, around map[reflect.Type]bool) {
 	if inside, seen := around[t]; seen {
 		s.deep = s.deep || inside
 		return
+	}
+	if t.Kind() == reflect.Interface || hasDecoder(t) && t != reflect.TypeFor[time.Time]() {
+		s.methods = true
 	}
 	if hasEncoder(t) {
 		s.foreign = true

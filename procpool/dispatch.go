@@ -136,7 +136,8 @@ func (s *state) give(w *workerState, now time.Time) bool {
 		w.since = now
 		s.recount(w)
 	}
-	s.do(action{kind: actSend, worker: w.id, task: t, id: id, attempt: t.attempt})
+	alone := len(w.calls) == 1 && s.queue.len == 0 && t.batch == 0 && !t.fn.decodes
+	s.do(action{kind: actSend, worker: w.id, task: t, id: id, attempt: t.attempt, alone: alone})
 	if s.policy.maxTasks > 0 && w.sent >= s.policy.maxTasks {
 		s.enter(w, retiring)
 		s.stats.Recycled++

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -31,15 +32,25 @@ type link struct {
 	process *process       // nil until it was started
 	doomed  syscall.Signal // a signal that came before the process
 	posted  []action       // for the writer
+	writing bool           // somebody writes
 	cause   error          // why the writer ended the worker
 	closing bool           // the writer closes the requests once it has written everything
+
+	now []byte // of whoever writes a call that is alone
+
+	reads    sync.Mutex // of whoever reads responses
+	in       inbound
+	standing atomic.Bool   // the reader stands by
+	sought   chan struct{} // holds a token when it is to read again
+	sent     atomic.Int64  // requests without a response
+	lonely   atomic.Int64  // calls so far that were alone with the worker
 
 	wake chan struct{} // holds a token while the writer has something to do
 	stop chan struct{} // closed when nothing more needs to be written
 }
 
 func newLink(p *ProcessPoolExecutor, id workerID) *link {
-	return &link{pool: p, id: id, wake: make(chan struct{}, 1), stop: make(chan struct{})}
+	return &link{pool: p, id: id, sought: make(chan struct{}, 1), wake: make(chan struct{}, 1), stop: make(chan struct{})}
 }
 
 // live is a link from beginning to end. The pool's WaitGroup waits for it.
@@ -66,7 +77,8 @@ func (l *link) live() {
 	l.pool.config.Logger.Debug("procpool: worker ready", "pid", l.pid(), "build", peer.hello.Build)
 	l.writer.Go(l.write)
 	l.tell(func(s *state, now time.Time) { s.becameReady(l.id, peer.claims, peer.refuse, now) })
-	cause := l.readAll(&inbound{frames: peer.frames, ring: peer.ring, due: ipc.InitializerID + 1})
+	l.in = inbound{frames: peer.frames, ring: peer.ring, due: ipc.InitializerID + 1}
+	cause := l.readAll()
 	end := l.end(cause == nil)
 	if cause == nil {
 		cause = l.cause // the writer has ended

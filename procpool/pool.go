@@ -190,7 +190,7 @@ func (p *ProcessPoolExecutor) lookUp(fn futures.Callable) *function {
 	if f != nil {
 		return f
 	}
-	f = &function{pool: p, name: key.name, in: ipc.Fingerprint(key.in), out: ipc.Fingerprint(key.out)}
+	f = &function{pool: p, name: key.name, in: ipc.Fingerprint(key.in), out: ipc.Fingerprint(key.out), decodes: ipc.RunsMethods(key.out)}
 	p.functionsMu.Lock()
 	defer p.functionsMu.Unlock()
 	if known := p.functions[key]; known != nil {
@@ -338,6 +338,7 @@ func (p *ProcessPoolExecutor) unlock() {
 func (p *ProcessPoolExecutor) settle() {
 	p.admit()
 	var later []action
+	var direct *link // the one to which this goroutine writes itself
 	for todo := p.state.todo; len(todo) > 0; {
 		n := 1
 		switch a := todo[0]; a.kind {
@@ -345,7 +346,9 @@ func (p *ProcessPoolExecutor) settle() {
 			for n < len(todo) && todo[n].kind == actSend && todo[n].worker == a.worker {
 				n++
 			}
-			p.link[a.worker].post(todo[:n])
+			if l := p.link[a.worker]; l.post(todo[:n], direct == nil) {
+				direct = l
+			}
 		case actLaunch:
 			p.launch(a.worker)
 		default:
@@ -363,6 +366,9 @@ func (p *ProcessPoolExecutor) settle() {
 		p.refuse()
 	}
 	p.mu.Unlock()
+	if direct != nil {
+		direct.writeNow()
+	}
 	for _, a := range later {
 		p.perform(a)
 	}

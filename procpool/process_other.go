@@ -24,6 +24,8 @@ type process struct {
 func startProcess(*exec.Cmd) (*process, error)       { return nil, errors.ErrUnsupported }
 func (p *process) signal(syscall.Signal)             {}
 func (p *process) setDeadline(time.Time)             {}
+func (p *process) tryWrite([]byte) bool              { return false }
+func (p *process) readable(time.Duration) bool       { return false }
 func (p *process) pid() int                          { return 0 }
 func (p *process) close()                            {}
 func (p *process) claims() (*ipc.Claims, error)      { return nil, errors.ErrUnsupported }

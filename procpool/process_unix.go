@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/seed7d1be1d5/concurrent/ipc"
 )
 
@@ -27,14 +29,15 @@ const (
 
 // A process is a running worker program: its descriptors, its group, its end. Nothing here knows of calls.
 type process struct {
-	cmd       *exec.Cmd
-	requests  *os.File // this host writes
-	responses *os.File // this host reads
-	stdout    *os.File // this host reads
-	stderr    *os.File // this host reads
-	memory    [][]byte // shared with the worker: the claim table, the ring
-	exited    chan struct{}
-	state     *os.ProcessState // set before exited is closed
+	cmd                       *exec.Cmd
+	requests                  *os.File // this host writes
+	responses                 *os.File // this host reads
+	stdout                    *os.File // this host reads
+	stderr                    *os.File // this host reads
+	rawRequests, rawResponses syscall.RawConn
+	memory                    [][]byte // shared with the worker: the claim table, the ring
+	exited                    chan struct{}
+	state                     *os.ProcessState // set before exited is closed
 
 	mu     sync.Mutex
 	reaped bool // the pid may be somebody else's
@@ -72,6 +75,12 @@ func startProcess(cmd *exec.Cmd) (p *process, err error) {
 	var childRequests, childResponses *os.File
 	p.requests, childRequests = pipe(false)
 	p.responses, childResponses = pipe(true)
+	if err == nil {
+		p.rawRequests, err = p.requests.SyscallConn()
+	}
+	if err == nil {
+		p.rawResponses, err = p.responses.SyscallConn()
+	}
 	var childStdout, childStderr *os.File
 	p.stdout, childStdout = pipe(true)
 	p.stderr, childStderr = pipe(true)
@@ -151,6 +160,32 @@ func (p *process) setDeadline(at time.Time) {
 	}
 	_ = p.requests.SetWriteDeadline(at) // these two fail only for a file that is closed
 	_ = p.responses.SetReadDeadline(at)
+}
+
+// tryWrite writes b, which is no longer than a pipe takes at once, and reports false if it cannot be written without
+// waiting.
+func (p *process) tryWrite(b []byte) bool {
+	n := 0
+	err := p.rawRequests.Write(func(fd uintptr) bool {
+		n, _ = syscall.Write(int(fd), b)
+		return true
+	})
+	return err == nil && n == len(b)
+}
+
+// readable waits until responses can be read, or have come to their end, for no longer than at most.
+func (p *process) readable(atMost time.Duration) bool {
+	ready := false
+	err := p.rawResponses.Control(func(fd uintptr) {
+		fds := [...]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		for range 4 { // signals
+			n, err := unix.Poll(fds[:], int(atMost/time.Millisecond))
+			if ready = n > 0; err != unix.EINTR {
+				return
+			}
+		}
+	})
+	return err == nil && ready
 }
 
 // signal reaches the whole process group, unless the process has been waited for: the pid may be somebody else's then.

@@ -2,24 +2,72 @@ package procpool
 
 import (
 	"fmt"
+	"slices"
 	"syscall"
 	"time"
 
 	"github.com/seed7d1be1d5/concurrent/ipc"
 )
 
-// post leaves actions to the writer. It never waits.
-func (l *link) post(actions []action) {
+// post leaves actions to the writer. It never waits. A call that is alone with its worker may be written by the caller instead, if
+// that has a hand free: it must call writeNow then, without any lock.
+func (l *link) post(actions []action, handFree bool) (writeNow bool) {
+	first := actions[0]
 	l.mu.Lock()
-	if actions[0].kind == actDismiss {
+	switch first.kind {
+	case actDismiss:
 		l.closing = true
-	} else {
+	case actSend:
+		l.sent.Add(int64(len(actions)))
+		fallthrough
+	default:
 		l.posted = append(l.posted, actions...)
 	}
+	if handFree && first.alone && len(l.posted) == 1 && !l.writing && !l.closing {
+		l.writing = true
+		l.lonely.Add(1)
+		first.task.alone.Store(l)
+		l.mu.Unlock()
+		return true
+	}
 	l.mu.Unlock()
+	l.wakeWriter()
+	if first.kind == actSend {
+		l.attend()
+	}
+	return false
+}
+
+func (l *link) wakeWriter() {
 	select {
 	case l.wake <- struct{}{}:
 	default: // it has been told already
+	}
+}
+
+// atomicWrite is how many bytes a pipe takes as a whole or not at all.
+const atomicWrite = 4096
+
+// writeNow writes the call that post has left to its caller. It does not wait: what the pipe does not take at once is the
+// writer's.
+func (l *link) writeNow() {
+	l.mu.Lock()
+	a := l.posted[0]
+	l.mu.Unlock()
+	l.now = append(ipc.AppendRequestHead(l.now[:0], a.id, a.task.fn.name, a.task.meta(a.attempt), len(a.task.arg)), a.task.arg...)
+	gone := len(l.now) <= atomicWrite && l.process.tryWrite(l.now)
+	if gone {
+		a.task.written.Store(int64(time.Since(epoch)))
+	}
+	l.mu.Lock()
+	if gone {
+		l.posted = slices.Delete(l.posted, 0, 1)
+	}
+	l.writing = false
+	more := len(l.posted) > 0 || l.closing
+	l.mu.Unlock()
+	if more {
+		l.wakeWriter()
 	}
 }
 
@@ -34,12 +82,20 @@ func (l *link) write() {
 			return
 		}
 		l.mu.Lock()
+		if l.writing { // writeNow, which wakes this one if there is more
+			l.mu.Unlock()
+			continue
+		}
+		l.writing = true
 		batch, l.posted = l.posted, batch[:0]
 		closing := l.closing
 		l.mu.Unlock()
 		var err error
 		buf, err = l.writeBatch(buf[:0], batch)
 		clear(batch)
+		l.mu.Lock()
+		l.writing = closing || err != nil // nobody writes after this
+		l.mu.Unlock()
 		if err != nil {
 			l.giveUp(err)
 			return

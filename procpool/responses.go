@@ -40,12 +40,13 @@ func (r *responses) Read(p []byte) (int, error) {
 
 // readAll is read in a goroutine of its own, and in another one when that is lost: a result's decoding method may leave by
 // runtime.Goexit, which fails its call and nothing else.
-func (l *link) readAll(in *inbound) error {
+func (l *link) readAll() error {
+	l.reads.Lock() // for good: nobody reads after the end
 	for {
 		over := make(chan error, 1)
 		go func() { // ends with over, which readAll waits for
 			defer close(over)
-			over <- l.read(in)
+			over <- l.read()
 		}()
 		if cause, returned := <-over; returned {
 			return cause
@@ -134,11 +135,13 @@ func (in *inbound) next() (m ipc.Message, took time.Duration, err error) {
 	}
 }
 
-// wait waits for the pipe: for a response, or word that there is one in the ring.
+// asleep makes sure that a worker that leaves a response in the ring says so. It reports false if there is one already.
+func (in *inbound) asleep() bool {
+	return in.ring == nil || len(in.entries) > 0 || in.ring.Sleep()
+}
+
+// wait waits for a frame from the pipe: a response, or word that there is one in the ring.
 func (in *inbound) wait() error {
-	if in.ring != nil && len(in.entries) == 0 && !in.ring.Sleep() {
-		return nil
-	}
 	body, err := in.frames.Next()
 	if errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded) {
 		in.ended = true // the deadline is set when the process has ended: somebody else holds the pipe
@@ -162,41 +165,53 @@ func (in *inbound) wait() error {
 }
 
 // read takes in responses and settles their calls, until the worker closes its end, which is no error, or breaks the
-// protocol.
-func (l *link) read(in *inbound) error {
+// protocol. It is called with reads held, and lets go of it only while it stands by.
+func (l *link) read() error {
+	in := &l.in
+	seen := l.lonely.Load()
 	for {
 		for in.settled < len(in.answers) { // also those that were left by a goroutine that was lost
-			i := in.settled
-			in.settled++
-			if t := in.answers[i].task; t != nil {
-				t.settle(in.batch[i])
-			}
+			in.settleNext()
 		}
 		if in.broken != nil {
 			return in.broken
 		}
 		last := in.ended
 		in.collect()
-		if len(in.answers) > 0 {
-			l.answered(in)
-			continue
-		}
-		if in.broken != nil || last {
+		switch {
+		case len(in.answers) > 0:
+			l.answered()
+		case in.broken != nil || last:
 			return in.broken
-		}
-		if err := in.wait(); err != nil {
-			return err
+		case l.standBy(&seen) || !in.asleep():
+		default:
+			if err := in.wait(); err != nil {
+				return err
+			}
 		}
 	}
 }
 
 // answered tells the state of the answers.
-func (l *link) answered(in *inbound) {
+func (l *link) answered() {
+	in := &l.in
+	l.sent.Add(int64(-len(in.answers)))
 	l.pool.mu.Lock()
 	n, err := l.pool.state.answered(l.id, in.answers, time.Now())
 	l.pool.leave()
 	if err != nil {
 		in.answers, in.broken = in.answers[:n], err
+	}
+}
+
+// settleNext gives the call of the oldest answer its outcome, and forgets both.
+func (in *inbound) settleNext() {
+	i := in.settled
+	in.settled++
+	t, r := in.answers[i].task, in.batch[i]
+	in.answers[i].task, in.batch[i] = nil, response{}
+	if t != nil {
+		t.settle(r)
 	}
 }
 

@@ -116,6 +116,7 @@ type action struct {
 	task    *task
 	id      uint64
 	attempt int32
+	alone   bool // to send: the worker has no other call, nothing else waits, and the result is simple
 	err     error
 	reason  string
 	signal  syscall.Signal

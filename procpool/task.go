@@ -21,16 +21,17 @@ type task struct {
 
 	next, prev  *task // in the queue
 	queued      bool
-	hasRoom     bool         // holds a token of the pool's bounded queue
-	again       bool         // it has started before, and was lost in a crash
-	recalls     uint8        // how often it was taken back from a worker that had not started it; 255 is often
-	frozen      uint8        // how often that worker was taken for frozen; 255 is often
-	attempt     int32        // which attempt is its latest: sent, and not taken back
-	retries     int          // how often it may still run again
-	written     atomic.Int64 // when the request had been written as a whole, in nanoseconds since epoch; 0 before. Set by the link
-	interrupted error        // why its ctx is done, once it has started
-	id          uint64       // at the worker that has it
-	claims      *ipc.Claims  // of that worker; nil if it takes one call at a time
+	hasRoom     bool                 // holds a token of the pool's bounded queue
+	again       bool                 // it has started before, and was lost in a crash
+	recalls     uint8                // how often it was taken back from a worker that had not started it; 255 is often
+	frozen      uint8                // how often that worker was taken for frozen; 255 is often
+	attempt     int32                // which attempt is its latest: sent, and not taken back
+	retries     int                  // how often it may still run again
+	written     atomic.Int64         // when the request had been written as a whole, in nanoseconds since epoch; 0 before. Set by the link
+	interrupted error                // why its ctx is done, once it has started
+	id          uint64               // at the worker that has it
+	alone       atomic.Pointer[link] // of a worker that was sent it and had nothing else. Set by the pool
+	claims      *ipc.Claims          // of that worker; nil if it takes one call at a time
 }
 
 // often counts one more, as far as that goes.
@@ -38,6 +39,20 @@ func often(n *uint8) { *n = max(*n, *n+1) }
 
 // epoch is where task.written begins to count.
 var epoch = time.Now()
+
+// Attend implements [futures.Attendant].
+func (t *task) Attend() {
+	if l := t.alone.Load(); l != nil {
+		l.attend()
+	}
+}
+
+// Help implements [futures.Attendant].
+func (t *task) Help() {
+	if l := t.alone.Load(); l != nil {
+		l.lead(t)
+	}
+}
 
 // updater is the pool as a task sees it: the owner of the state.
 type updater interface{ update(event func(*state)) }
@@ -47,6 +62,8 @@ type function struct {
 	pool    updater
 	name    string
 	in, out string // fingerprints of the types
+
+	decodes bool // the result may have decoding methods of its own
 
 	cost  time.Duration // how long its calls take, learned by the state
 	timed bool          // cost says something
