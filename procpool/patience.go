@@ -74,7 +74,7 @@ func (s *state) checkHead(w *workerState, now time.Time) {
 		s.condemn(w, syscall.SIGKILL)
 		return
 	}
-	if s.canRelieve(w, now) {
+	if !w.ahead() && s.canRelieve(w, now) {
 		s.recall(w, 1, now)
 	}
 	s.watch(w, now)
@@ -86,6 +86,11 @@ func (t *task) limited() bool { return t != nil && t.interrupted == nil && t.cal
 // unstarted reports whether the worker could start its oldest call, and has not.
 func (w *workerState) unstarted() bool {
 	return w.claims != nil && !w.calls[0].withdrawn() && !w.calls[0].task.Started()
+}
+
+// ahead reports whether the worker has finished its oldest call, so that it is this host that has to catch up.
+func (w *workerState) ahead() bool {
+	return w.claims != nil && w.claims.State(w.calls[0].id) == ipc.ClaimFinished
 }
 
 // headSince is since when the oldest call of a worker may be running: not before it was the oldest, and not before its

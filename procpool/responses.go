@@ -73,10 +73,10 @@ type inbound struct {
 	broken  error      // the breach of the protocol that came after batch
 }
 
-// response is one message to a call.
+// response is what a worker made of a call.
 type response struct {
-	message ipc.Message
-	failure ipc.Failure
+	failure *ipc.Failure // nil if it went well
+	value   []byte       // the encoded result
 }
 
 // collect makes batch of all that can be had without waiting.
@@ -94,15 +94,16 @@ func (in *inbound) collect() {
 		if m.Kind != ipc.KindResponse {
 			break
 		}
-		r := response{message: m}
+		r := response{value: m.Value}
 		if len(m.Failure) > 0 {
-			if in.broken = ipc.DecodeParam(m.Failure, &r.failure); in.broken != nil {
+			r.failure = new(ipc.Failure)
+			if in.broken = ipc.DecodeParam(m.Failure, r.failure); in.broken != nil {
 				break
 			}
 		}
 		in.due++
 		in.batch = append(in.batch, r)
-		in.answers = append(in.answers, answer{id: m.ID, withdrawn: r.failure.Kind == ipc.FailedWithdrawn, took: took})
+		in.answers = append(in.answers, answer{id: m.ID, withdrawn: r.failure != nil && r.failure.Kind == ipc.FailedWithdrawn, took: took})
 	}
 }
 
@@ -217,11 +218,11 @@ func (in *inbound) settleNext() {
 
 // settle gives a call its outcome.
 func (t *task) settle(r response) {
-	if len(r.message.Failure) > 0 {
+	if r.failure != nil {
 		t.call.Reject(t.explain(r.failure.Err(t.fn.name)))
 		return
 	}
-	t.take(r.message.Value)
+	t.take(r.value)
 }
 
 // take settles the call with an encoded result.
