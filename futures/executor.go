@@ -28,13 +28,6 @@ type Executor interface {
 	Close() error
 }
 
-// A Batcher is an [Executor] that gains by taking several calls at once. [Map] hands it each chunk as one batch. Being in
-// a batch is a matter of transport: each call still has its own fate.
-type Batcher interface {
-	Executor
-	SubmitBatch(calls []Call)
-}
-
 // A ShutdownOption changes what Shutdown does.
 type ShutdownOption func(*ShutdownSettings)
 

@@ -58,20 +58,16 @@ func (h *held) Interrupt(cause error) {
 	h.desk.interrupted = append(h.desk.interrupted, cause)
 }
 
-func (d *desk) Submit(c futures.Call) { d.take([]futures.Call{c}) }
-
-func (d *desk) take(calls []futures.Call) {
+func (d *desk) Submit(c futures.Call) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.sizes = append(d.sizes, len(calls))
-	for _, c := range calls {
-		if d.refusal != nil {
-			c.Reject(d.refusal)
-			continue
-		}
-		if h := (&held{c, d}); c.Hold(h) {
-			d.held = append(d.held, h)
-		}
+	d.sizes = append(d.sizes, 1)
+	if d.refusal != nil {
+		c.Reject(d.refusal)
+		return
+	}
+	if h := (&held{c, d}); c.Hold(h) {
+		d.held = append(d.held, h)
 	}
 }
 
@@ -132,11 +128,6 @@ func (d *desk) Shutdown(_ context.Context, opts ...futures.ShutdownOption) error
 
 func (d *desk) Close() error { return d.Shutdown(context.Background()) }
 
-// A batchDesk takes several calls at a time.
-type batchDesk struct{ desk }
-
-func (d *batchDesk) SubmitBatch(calls []futures.Call) { d.take(calls) }
-
 // inline runs each call in Submit.
 type inline struct{ desk }
 
@@ -149,7 +140,6 @@ func (e *inline) Submit(c futures.Call) {
 
 var (
 	_ futures.Executor = (*desk)(nil)
-	_ futures.Batcher  = (*batchDesk)(nil)
 	_ futures.Holder   = (*held)(nil)
 )
 

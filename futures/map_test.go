@@ -221,7 +221,7 @@ func TestMapHandsChunksOver(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%d by %d", tt.inputs, tt.chunk), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				d := new(batchDesk)
+				d := new(chunkDesk)
 				taken := 0
 				seq := futures.Map(t.Context(), d, oddFails, counted(&taken, tt.inputs), futures.Chunksize(tt.chunk), futures.Buffersize(tt.buffer))
 				items, on, over := stepwise(seq)
@@ -239,7 +239,7 @@ func TestMapHandsChunksOver(t *testing.T) {
 // row P72, divergence: the items of one chunk have each their own fate
 func TestItemsOfAChunkFailOneByOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := new(batchDesk)
+		d := new(chunkDesk)
 		taken := 0
 		items, on, over := stepwise(futures.Map(t.Context(), d, oddFails, counted(&taken, 4), futures.Chunksize(4)))
 		synctest.Wait()
@@ -254,7 +254,7 @@ func TestItemsOfAChunkFailOneByOne(t *testing.T) {
 	})
 }
 
-// An executor that takes no batches gets the calls of a chunk one by one, when the chunk is full.
+// An executor that takes no chunks gets the calls one by one, and at once.
 func TestMapHandsChunksToAnyExecutor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := new(desk)
@@ -269,65 +269,36 @@ func TestMapHandsChunksToAnyExecutor(t *testing.T) {
 
 // Chunks stay whole while the buffer is full, which is where a Map with slow calls spends its life.
 func TestMapKeepsItsChunksWholeWhenItsBufferIsFull(t *testing.T) {
-	for name, sizes := range map[string]func(context.Context, *batchDesk, iter.Seq[int], ...futures.MapOption) iter.Seq2[int, error]{
-		"Map": func(ctx context.Context, d *batchDesk, in iter.Seq[int], opts ...futures.MapOption) iter.Seq2[int, error] {
-			return futures.Map(ctx, d, double, in, opts...)
-		},
-		"MapUnordered": unordered,
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				d := new(batchDesk)
-				taken := 0
-				items, on, over := stepwise(sizes(t.Context(), d, counted(&taken, 20), futures.Chunksize(4), futures.Buffersize(8)))
-				for range 20 {
-					synctest.Wait()
-					d.run(t, 1)
-					on <- true
-				}
-				<-over
-				assert.Equal(t, 0, errorsOf(*items))
-				assert.Equal(t, []int{4, 4, 4, 4, 4}, d.handedOver())
-			})
-		})
-	}
-}
-
-// unordered is MapUnordered with what Map yields.
-func unordered(ctx context.Context, d *batchDesk, in iter.Seq[int], opts ...futures.MapOption) iter.Seq2[int, error] {
-	return func(yield func(int, error) bool) {
-		for item, err := range futures.MapUnordered(ctx, d, double, in, opts...) {
-			if !yield(item.Out, err) {
-				return
-			}
+	forEachMapping(t, func(t *testing.T, mapping mapping) {
+		d := new(chunkDesk)
+		taken := 0
+		items, on, over := stepwise(mapping(t.Context(), d, double, counted(&taken, 20), futures.Chunksize(4), futures.Buffersize(8)))
+		for range 20 {
+			synctest.Wait()
+			d.run(t, 1)
+			on <- true
 		}
-	}
+		<-over
+		assert.Equal(t, 0, errorsOf(*items))
+		assert.Equal(t, []int{4, 4, 4, 4, 4}, d.handedOver())
+	})
 }
 
 // A chunk that the buffer has no room for goes as far as it got: nobody waits for what was never submitted.
 func TestABufferSmallerThanTheChunk(t *testing.T) {
-	for name, seq := range map[string]func(context.Context, *batchDesk, iter.Seq[int], ...futures.MapOption) iter.Seq2[int, error]{
-		"Map": func(ctx context.Context, d *batchDesk, in iter.Seq[int], opts ...futures.MapOption) iter.Seq2[int, error] {
-			return futures.Map(ctx, d, double, in, opts...)
-		},
-		"MapUnordered": unordered,
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				d := new(batchDesk)
-				taken := 0
-				items, on, over := stepwise(seq(t.Context(), d, counted(&taken, 6), futures.Chunksize(100), futures.Buffersize(2)))
-				for range 6 {
-					synctest.Wait()
-					d.run(t, 1)
-					on <- true
-				}
-				<-over
-				assert.Len(t, *items, 6)
-				assert.Equal(t, []int{3, 3}, d.handedOver())
-			})
-		})
-	}
+	forEachMapping(t, func(t *testing.T, mapping mapping) {
+		d := new(chunkDesk)
+		taken := 0
+		items, on, over := stepwise(mapping(t.Context(), d, double, counted(&taken, 6), futures.Chunksize(100), futures.Buffersize(2)))
+		for range 6 {
+			synctest.Wait()
+			d.run(t, 1)
+			on <- true
+		}
+		<-over
+		assert.Len(t, *items, 6)
+		assert.Equal(t, []int{3, 3}, d.handedOver())
+	})
 }
 
 // executor.py::ExecutorTest::test_map_buffersize_type_validation and test_map_buffersize_value_validation, rows E33 and
@@ -450,7 +421,7 @@ func TestMapEndsWithItsCtx(t *testing.T) {
 func TestMapEndsWithItsCtxInTheMiddleOfAChunk(t *testing.T) {
 	for _, chunk := range []int{2, 10} {
 		ctx, cancel := context.WithCancel(t.Context())
-		d := new(batchDesk)
+		d := new(chunkDesk)
 		inputs := func(yield func(int) bool) {
 			for i := 0; yield(i); i++ {
 				if i == 2 {
@@ -521,7 +492,7 @@ func TestBreakingOffDoesNotTouchWhatRuns(t *testing.T) {
 // Calls of a chunk that was never submitted are cancelled too, and the executor never sees them.
 func TestBreakingOffInTheMiddleOfAChunk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := new(batchDesk)
+		d := new(chunkDesk)
 		taken := 0
 		_, on, over := stepwise(futures.Map(t.Context(), d, double, counted(&taken, endless), futures.Chunksize(2), futures.Buffersize(4)))
 		synctest.Wait()
@@ -573,9 +544,9 @@ func TestMapUnorderedNamesTheInputThatFailed(t *testing.T) {
 // rows E34 and E35 for MapUnordered: the counts are the same
 func TestMapUnorderedTakesNoMoreInputsThanItsBuffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := new(batchDesk)
+		d := new(chunkDesk)
 		taken := 0
-		items, on, over := stepwise(unordered(t.Context(), d, counted(&taken, endless), futures.Buffersize(3)))
+		items, on, over := stepwise(unordered(t.Context(), d, double, counted(&taken, endless), futures.Buffersize(3)))
 		for i := range 4 {
 			synctest.Wait()
 			assert.Equal(t, 4+i, taken)

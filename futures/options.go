@@ -24,6 +24,7 @@ type mapSettings struct {
 	call       callSettings
 	chunksize  int
 	buffersize int
+	ahead      bool // the user has chosen the buffersize
 	err        error
 }
 
@@ -111,10 +112,8 @@ func collectMap(opts []MapOption) (mapSettings, error) {
 	if s.err == nil {
 		s.err = s.call.err
 	}
-	if s.chunksize == 0 {
-		s.chunksize = 1
-	}
-	if s.buffersize == 0 {
+	s.ahead = s.buffersize > 0
+	if !s.ahead {
 		s.buffersize = max(defaultBuffersize, 2*s.chunksize)
 	}
 	return s, s.err

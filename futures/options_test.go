@@ -18,13 +18,13 @@ func TestOptionsOfAMap(t *testing.T) {
 		opts []MapOption
 		want mapSettings
 	}{
-		{"none", nil, mapSettings{chunksize: 1, buffersize: 1024}},
-		{"a nil one", []MapOption{nil}, mapSettings{chunksize: 1, buffersize: 1024}},
+		{"none", nil, mapSettings{buffersize: 1024}},
+		{"a nil one", []MapOption{nil}, mapSettings{buffersize: 1024}},
 		{"a small chunk", []MapOption{Chunksize(10)}, mapSettings{chunksize: 10, buffersize: 1024}},
 		{"a big chunk", []MapOption{Chunksize(1000)}, mapSettings{chunksize: 1000, buffersize: 2000}},
-		{"a buffer smaller than the chunk", []MapOption{Chunksize(10), Buffersize(3)}, mapSettings{chunksize: 10, buffersize: 3}},
+		{"a buffer smaller than the chunk", []MapOption{Chunksize(10), Buffersize(3)}, mapSettings{chunksize: 10, buffersize: 3, ahead: true}},
 		{"those of calls", []MapOption{Timeout(time.Second), Retries(1), Buffersize(1)},
-			mapSettings{call: callSettings{timeout: time.Second, retries: 1}, chunksize: 1, buffersize: 1}},
+			mapSettings{call: callSettings{timeout: time.Second, retries: 1}, buffersize: 1, ahead: true}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := collectMap(tt.opts)

@@ -38,16 +38,13 @@ func newCall[In, Out any](ctx context.Context, fn Func[In, Out], in In, set *cal
 
 // admit checks the call before an executor sees it, and watches its ctx.
 func (c *call[In, Out]) admit(ex Executor) bool {
-	switch {
-	case ex == nil:
-		return c.refuse(errors.New("futures: Submit: the executor is nil"))
-	case c.ctx == nil:
+	err := check(c.ctx, ex, c.fn, c.set)
+	if c.ctx == nil {
 		c.ctx = context.Background()
-		return c.refuse(errors.New("futures: Submit: ctx is nil"))
-	case c.fn.def == nil:
-		return c.refuse(errors.New("futures: Submit: the Func is the zero Func: make it with NewFunc or Declare"))
-	case c.set.err != nil:
-		return c.refuse(fmt.Errorf("%w (call of %s)", c.set.err, c.fn.Name()))
+	}
+	switch {
+	case err != nil:
+		return c.refuse(err)
 	case c.ctx.Err() != nil:
 		c.giveUp(context.Cause(c.ctx))
 		return false
@@ -55,6 +52,22 @@ func (c *call[In, Out]) admit(ex Executor) bool {
 		c.watch(context.AfterFunc(c.ctx, func() { c.giveUp(context.Cause(c.ctx)) }))
 	}
 	return true
+}
+
+// check says what is wrong with a call before an executor sees it.
+func check(ctx context.Context, ex Executor, fn Callable, set *callSettings) error {
+	switch {
+	case ex == nil:
+		return errors.New("futures: Submit: the executor is nil")
+	case ctx == nil:
+		return errors.New("futures: Submit: ctx is nil")
+	case fn.Name() == "":
+		return errors.New("futures: Submit: the Func is the zero Func: make it with NewFunc or Declare")
+	case set.err != nil:
+		return fmt.Errorf("%w (call of %s)", set.err, fn.Name())
+	default:
+		return nil
+	}
 }
 
 func (c *call[In, Out]) refuse(err error) bool {

@@ -74,6 +74,45 @@ func (c *Claims) Withdraw(id uint64) bool {
 	return c.slot(id).CompareAndSwap(word(id, ClaimQueued), word(id, ClaimWithdrawn))
 }
 
+// A chunk's calls have consecutive ids and one slot, that of the first. It says how far the worker has come: which call it runs,
+// the others before that being over and those after it not started. The host withdraws all that have not started at once.
+
+// Advance is the worker's step from one call of a chunk to the next, which is id. On false the host has withdrawn the rest.
+func (c *Claims) Advance(first, id uint64) bool {
+	return c.slot(first).CompareAndSwap(word(id-1, ClaimStarted), word(id, ClaimStarted))
+}
+
+// WithdrawRest is the host's way to take back those calls of the chunk from first to last that have not started; it returns the
+// first of them, which is last+1 if there is none.
+func (c *Claims) WithdrawRest(first, last uint64) uint64 {
+	for {
+		w := c.slot(first).Load()
+		id, state := w>>2, ClaimState(w&3)
+		var from uint64
+		switch {
+		case state == ClaimQueued && id == first:
+			from = first
+		case state == ClaimStarted && id >= first && id < last:
+			from = id + 1
+		default:
+			return last + 1
+		}
+		if c.slot(first).CompareAndSwap(w, word(id, ClaimWithdrawn)) {
+			return from
+		}
+	}
+}
+
+// Running tells which call of the chunk from first to last the worker has started last; false if it has started none.
+func (c *Claims) Running(first, last uint64) (uint64, bool) {
+	w := c.slot(first).Load()
+	id, state := w>>2, ClaimState(w&3)
+	if id < first || id > last || state == ClaimQueued {
+		return 0, false
+	}
+	return id, true
+}
+
 // State tells who has the call now.
 func (c *Claims) State(id uint64) ClaimState {
 	w := c.slot(id).Load()

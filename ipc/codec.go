@@ -29,6 +29,9 @@ const (
 //
 // The value must not change meanwhile: the runtime ends the program over a map that does.
 func AppendValue(dst []byte, v any) ([]byte, error) {
+	if out, ok := appendScalar(dst, v); ok {
+		return out, nil
+	}
 	t := reflect.TypeOf(v)
 	if t == nil || t.Kind() != reflect.Pointer {
 		return dst, notShareable("encode", t, errors.New("ipc: not a pointer"))
@@ -59,18 +62,28 @@ func AppendValue(dst []byte, v any) ([]byte, error) {
 // Bytes from a hostile peer cost no more memory than a multiple of their number. The factor is up to the target: one
 // byte can stand for a whole zero element of a slice. The decoding methods of the target are trusted.
 func DecodeValue(src []byte, into any) error {
+	n, err := DecodeNext(src, into)
+	if err == nil && n < len(src) {
+		err = notShareable("decode", reflect.TypeOf(into), fmt.Errorf("ipc: %d bytes after the end of the value", len(src)-n))
+	}
+	return err
+}
+
+// DecodeNext is [DecodeValue] for the first of several values. It returns how many bytes it takes, also if it cannot be decoded
+// into this target, and 0 if it is no value.
+func DecodeNext(src []byte, into any) (n int, err error) {
+	if n := decodeScalar(src, into); n > 0 {
+		return n, nil
+	}
 	t := reflect.TypeOf(into)
 	if t == nil || t.Kind() != reflect.Pointer {
-		return notShareable("decode", t, errors.New("ipc: not a pointer"))
+		return 0, notShareable("decode", t, errors.New("ipc: not a pointer"))
 	}
-	err := shapeBehind(into, t).err
-	if err == nil {
-		err = decode(src, into)
-	}
+	n, err = decode(src, into, shapeBehind(into, t).err)
 	if err != nil {
-		return notShareable("decode", t, err)
+		return n, notShareable("decode", t, err)
 	}
-	return nil
+	return n, nil
 }
 
 func notShareable(verb string, t reflect.Type, err error) error {
@@ -161,33 +174,33 @@ type source struct {
 
 var sources = sync.Pool{New: func() any { return &source{dec: msgpack.NewDecoder(nil)} }}
 
-func decode(src []byte, into any) (err error) {
+func decode(src []byte, into any, refused error) (n int, err error) {
 	s := sources.Get().(*source)
 	s.extensions = s.extensions[:0]
 	found := s.extensions
-	n, err := measure(src, MaxDepth, &found)
+	n, err = measure(src, MaxDepth, &found)
+	if err == nil {
+		err = refused
+	}
 	if err != nil {
-		return err
+		return n, err
 	}
-	if n < len(src) {
-		return fmt.Errorf("ipc: %d bytes after the end of the value", len(src)-n)
-	}
-	s.src, s.pos, s.extensions = src, 0, found
+	s.src, s.pos, s.extensions = src[:n], 0, found
 	defer containPanic(&err)
 	s.dec.Reset(s)
 	s.dec.SetMapDecoder(decodeAnyMap)
 	s.dec.DisableAllocLimit(true) // every length was checked, and growing in steps costs copies
 	if err := s.dec.Decode(into); err != nil {
-		return err // as for an encoder; this one may go on to record all it reads
+		return n, err // as for an encoder; this one may go on to record all it reads
 	}
 	if s.pos < n {
-		return fmt.Errorf("ipc: %d bytes of %d were left unread", n-s.pos, n)
+		return n, fmt.Errorf("ipc: %d bytes of %d were left unread", n-s.pos, n)
 	}
 	s.src, s.extensions = nil, found[:0]
 	if n <= keepBuffer {
 		sources.Put(s)
 	}
-	return nil
+	return n, nil
 }
 
 // decodeAnyMap decodes a map whose Go type is up to the bytes, since it goes into an any: a map[string]any as long as every

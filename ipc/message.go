@@ -15,6 +15,7 @@ const (
 	KindRequest      Kind = 0 // [0, id, function, meta or nil, argument]
 	KindResponse     Kind = 1 // [1, id, failure or nil, result]
 	KindNotification Kind = 2 // [2, name, [parameter]]
+	KindChunk        Kind = 3 // [3, id of the first, function, meta or nil, [argument, ...]]
 )
 
 // Names of notifications. A name that is not known is ignored.
@@ -31,11 +32,12 @@ const InitializerID = 0
 // A Message is one parsed message. Its slices alias the body it was parsed from.
 type Message struct {
 	Kind    Kind
-	ID      uint64 // request, response
-	Name    []byte // request: the function; notification: its name
-	Meta    []byte // request: an encoded [Meta], or empty
+	ID      uint64 // request, response; chunk: of its first call
+	Name    []byte // request, chunk: the function; notification: its name
+	Meta    []byte // request, chunk: an encoded [Meta], or empty
+	Calls   int    // chunk: how many arguments there are
 	Failure []byte // response: an encoded [Failure], or empty
-	Value   []byte // request: the argument; response: the result; notification: the parameter. Not yet checked: see [DecodeValue]
+	Value   []byte // request: the argument; chunk: the arguments; response: the result; notification: the parameter. Not yet checked: see [DecodeValue]
 }
 
 // Meta is what a request says besides its argument.
@@ -102,6 +104,24 @@ func AppendRequestHead(dst []byte, id uint64, function string, meta Meta, argLen
 	return endFrame(dst, start, argLen)
 }
 
+// MaxChunk is how many calls a chunk may have at most.
+const MaxChunk = 1 << 15
+
+// AppendChunkHead appends a frame with a chunk of calls up to its arguments, which are encoded values, argsLen bytes of them in all.
+func AppendChunkHead(dst []byte, id uint64, function string, meta Meta, calls, argsLen int) []byte {
+	start := len(dst)
+	dst = append(beginFrame(dst), 0x95, byte(KindChunk))
+	dst = appendUint(dst, id)
+	dst = appendString(dst, function)
+	if meta == (Meta{}) {
+		dst = append(dst, msgpackNil)
+	} else {
+		dst = appendParam(dst, meta)
+	}
+	dst = binary.BigEndian.AppendUint16(append(dst, 0xDC), uint16(calls))
+	return endFrame(dst, start, argsLen)
+}
+
 // AppendResult appends a frame with the response of a call that went well; result is encoded on the way, and if it cannot
 // be, dst comes back as it was.
 func AppendResult(dst []byte, id uint64, result any, maxBody uint32) ([]byte, error) {
@@ -116,6 +136,13 @@ func AppendResult(dst []byte, id uint64, result any, maxBody uint32) ([]byte, er
 		return dst, &TooLargeError{uint64(n), uint64(maxBody)}
 	}
 	return endFrame(out, start, 0), nil
+}
+
+// ResultIn is the encoded result in a frame that AppendResult has made.
+func ResultIn(frame []byte) []byte {
+	c := cursor{rest: frame[headerLen+2:]}
+	c.uint()
+	return c.rest[1:]
 }
 
 // AppendFailure appends a frame with the response of a call that failed. Long texts are cut.
@@ -164,6 +191,11 @@ func ParseMessage(body []byte) (Message, error) {
 	case KindRequest:
 		want = 5
 		m.ID, m.Name, m.Meta = c.uint(), c.string(), c.optional()
+	case KindChunk:
+		want = 5
+		m.ID, m.Name, m.Meta = c.uint(), c.string(), c.optional()
+		m.Calls = c.array()
+		c.bad = c.bad || m.Calls < 1 || m.Calls > MaxChunk
 	case KindResponse:
 		want = 4
 		m.ID, m.Failure = c.uint(), c.optional()

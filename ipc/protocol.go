@@ -27,6 +27,7 @@ const (
 	FeatureClaims = "claims" // calls may be sent ahead: the worker claims each in the table before it starts it
 	FeatureCancel = "cancel" // the worker understands cancel while a call runs
 	FeatureRing   = "ring"   // the worker may leave responses in the ring
+	FeatureChunk  = "chunk"  // several calls may come in one message; needs claims
 )
 
 // MaxHello bounds the body of the first frame of a worker, which is read before anything is known about it.

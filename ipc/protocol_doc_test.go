@@ -163,6 +163,7 @@ func TestDocumentHasTheBytesOfEveryMessage(t *testing.T) {
 		"initializer":         AppendRequest(nil, InitializerID, "demo.Open", Meta{}, []byte{0x03}),
 		"request":             AppendRequest(nil, 1, "demo.Double", Meta{}, []byte{0x15}),
 		"request with meta":   AppendRequest(nil, 300, "demo.Double", Meta{Timeout: 1_500_000_000, Deadline: 1_800_000_000_000_000_000, Attempt: 2}, []byte{0x15}),
+		"chunk":               append(AppendChunkHead(nil, 7, "demo.Double", Meta{}, 3, 3), 0x15, 0x16, 0x17),
 		"result":              result,
 		"failure":             AppendFailure(nil, 1, Failure{Kind: FailedTask, Type: "OSError", Message: "no such file", Stack: "at line 7", Codes: []string{"fs.ErrNotExist"}}),
 		"withdrawn":           AppendFailure(nil, 2, Failure{Kind: FailedWithdrawn}),

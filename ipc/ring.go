@@ -20,8 +20,9 @@ import (
 //	128 asleep, 32 bit: 1 while the host wants to be told; the host sets it, and who tells it clears it
 //
 // The rest, a power of two, holds entries one after the other, which go on at the beginning where they reach the end: a
-// length (32 bit), the nanoseconds that the call took (32 bit), the body of the response, and nothing up to the next
-// multiple of eight. Numbers are in the byte order of the machine.
+// length (32 bit), the nanoseconds that the call took (32 bit), the id of the call (64 bit), its encoded result, and nothing up to
+// the next multiple of eight. If the highest bit of the length is set, the body of a response takes the place of the result.
+// Numbers are in the byte order of the machine.
 //
 // A Ring has one side that puts and one that takes; each is one goroutine at a time. What a hostile worker writes here is
 // copied before it is looked at, and can only harm the calls it was given.
@@ -35,8 +36,19 @@ type Ring struct {
 
 const (
 	ringHeader  = 4096
-	entryHeader = 8
+	entryHeader = 16
+
+	// entryMessage in the length of an entry says that it holds a message and no result.
+	entryMessage = 1 << 31
 )
+
+// An Entry is one response in a ring.
+type Entry struct {
+	ID     uint64
+	Took   time.Duration // how long the call ran, up to four seconds; zero if the worker does not say
+	Result []byte        // encoded; nil if there is a message
+	Body   []byte        // of a message, in place of the result
+}
 
 // RingMemory is the length of the memory for a ring of size bytes.
 func RingMemory(size int) int { return ringHeader + size }
@@ -60,16 +72,21 @@ func NewRing(mem []byte) (*Ring, error) {
 
 func padded(n int) int { return (n + 7) &^ 7 }
 
-// Put is the worker's step: it leaves a response's body there. It reports false if there is no room for it; the response
-// has to go through the pipe then.
-func (r *Ring) Put(body []byte, took time.Duration) bool {
+// Put is the worker's step: it leaves a response there. It reports false if there is no room for it; the response has to go
+// through the pipe then.
+func (r *Ring) Put(e Entry) bool {
+	body, flag := e.Result, uint32(0)
+	if body == nil {
+		body, flag = e.Body, entryMessage
+	}
 	need := entryHeader + padded(len(body))
 	if need > len(r.data)/4 || !r.room(need) {
 		return false
 	}
 	var head [entryHeader]byte
-	binary.NativeEndian.PutUint32(head[:], uint32(len(body)))
-	binary.NativeEndian.PutUint32(head[4:], uint32(min(max(took, 0), math.MaxUint32)))
+	binary.NativeEndian.PutUint32(head[:], uint32(len(body))|flag)
+	binary.NativeEndian.PutUint32(head[4:], uint32(min(max(e.Took, 0), math.MaxUint32)))
+	binary.NativeEndian.PutUint64(head[8:], e.ID)
 	r.copyIn(r.at, head[:])
 	r.copyIn(r.at+entryHeader, body)
 	r.at += uint64(need)
@@ -135,15 +152,22 @@ func (r *Ring) Take(dst []byte) ([]byte, error) {
 }
 
 // CutEntry cuts the first entry off what Take has returned.
-func CutEntry(entries []byte) (body []byte, took time.Duration, rest []byte, err error) {
+func CutEntry(entries []byte) (e Entry, rest []byte, err error) {
 	if len(entries) < entryHeader {
-		return nil, 0, nil, fmt.Errorf("%w: an entry of the ring is cut", ErrProtocol)
+		return e, nil, fmt.Errorf("%w: an entry of the ring is cut", ErrProtocol)
 	}
-	n := uint64(binary.NativeEndian.Uint32(entries))
-	took = time.Duration(binary.NativeEndian.Uint32(entries[4:]))
-	if n > uint64(len(entries)-entryHeader) {
-		return nil, 0, nil, fmt.Errorf("%w: an entry of the ring of %d bytes goes beyond its end", ErrProtocol, n)
-	}
+	size := binary.NativeEndian.Uint32(entries)
+	n := int(size &^ entryMessage)
+	e.Took = time.Duration(binary.NativeEndian.Uint32(entries[4:]))
+	e.ID = binary.NativeEndian.Uint64(entries[8:])
 	entries = entries[entryHeader:]
-	return entries[:n], took, entries[padded(int(n)):], nil
+	if n > len(entries) {
+		return e, nil, fmt.Errorf("%w: an entry of the ring of %d bytes goes beyond its end", ErrProtocol, n)
+	}
+	if size&entryMessage != 0 {
+		e.Body = entries[:n]
+	} else {
+		e.Result = entries[:n]
+	}
+	return e, entries[padded(n):], nil
 }

@@ -60,40 +60,58 @@ func (s *state) gone(id workerID, end ending, now time.Time) {
 			s.breakPool(func(t *task) error { return end.crash(guilty, nil, true) })
 		}
 	}
-	for _, f := range slices.Backward(w.calls) { // so that those that go back keep their order
-		t := f.task
-		switch {
-		case f.withdrawn():
-		case s.broken != nil:
-			s.reject(t, s.broken(t))
-		case s.takeBack(w, t):
-			s.requeue(t)
-		case s.stopped != nil:
-			s.reject(t, end.crash(t, s.stopped, true))
-		case t.interrupted != nil:
-			s.reject(t, end.crash(t, t.interrupted, false))
-		case t.retries > 0:
-			t.retries--
-			t.again = true
-			t.call.Start() // it has: it cannot be cancelled any more while it waits again
-			s.stats.Retried++
-			s.requeue(t)
-		default:
-			s.reject(t, end.crash(guilty, nil, false))
+	for i := range slices.Backward(w.calls) { // so that those that go back keep their order
+		f := &w.calls[i]
+		if f.withdrawn() {
+			continue
+		}
+		if s.broken == nil {
+			if rest := s.takeBack(w, f); rest != nil {
+				s.requeue(rest)
+			}
+		}
+		for n := f.cut - 1; n >= f.done; n-- {
+			s.lost(f.task.only(int(n)), end, guilty)
 		}
 	}
 	s.advance(now)
 }
 
+// lost decides about one call that was lost with its worker, after it had started as far as is known.
+func (s *state) lost(t *task, end ending, guilty *task) {
+	switch {
+	case s.broken != nil:
+		s.reject(t, s.broken(t))
+	case s.stopped != nil:
+		s.reject(t, end.crash(t, s.stopped, true))
+	case t.interrupted != nil:
+		s.reject(t, end.crash(t, t.interrupted, false))
+	case t.retries > 0:
+		t.retries--
+		t.again = true
+		t.start() // it has: it cannot be cancelled any more while it waits again
+		s.stats.Retried++
+		s.requeue(t)
+	default:
+		s.reject(t, end.crash(guilty, nil, false))
+	}
+}
+
 // guilty is the call that was running when the worker ended, or whose result was on its way, if there was one.
 func (w *workerState) guilty() *task {
 	var finished *task
-	for _, f := range w.calls {
-		switch {
-		case f.task == nil:
-		case w.claims == nil || w.claims.State(f.id) == ipc.ClaimStarted:
+	for i := range w.calls {
+		f := &w.calls[i]
+		if f.task == nil {
+			continue
+		}
+		if _, begun := w.begun(f); !begun {
+			continue
+		}
+		if w.claims == nil || f.n > 1 || w.claims.State(f.id) == ipc.ClaimStarted {
 			return f.task
-		case w.claims.State(f.id) == ipc.ClaimFinished && finished == nil:
+		}
+		if finished == nil {
 			finished = f.task
 		}
 	}
@@ -105,10 +123,10 @@ func (s *state) requeue(t *task) {
 	switch {
 	case t.interrupted != nil:
 		s.reject(t, t.interrupted)
-	case s.cancelling && !t.again:
+	case !t.again && (s.cancelling || t.span != nil && t.span.chunk.Cancelled() != nil):
 		s.do(action{kind: actCancel, task: t})
 	case s.stopped != nil: // it cannot be cancelled, since it has started before
-		s.reject(t, s.lostAttempt(t))
+		s.rejectEach(t, s.lostAttempt)
 	default:
 		s.queue.pushFront(t)
 	}
@@ -127,7 +145,7 @@ func (s *state) breakPool(why func(*task) error) {
 	s.broken = why
 	for t := s.queue.head; t != nil; t = s.queue.head {
 		s.unqueue(t)
-		s.reject(t, why(t))
+		s.rejectEach(t, why)
 	}
 	for _, w := range s.workers {
 		s.condemn(w, syscall.SIGKILL)

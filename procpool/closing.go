@@ -24,7 +24,7 @@ func (s *state) terminate(sig syscall.Signal, now time.Time) {
 	s.cancelWaiting()
 	for t := s.queue.head; t != nil; t = s.queue.head { // those that have started once cannot be cancelled
 		s.unqueue(t)
-		s.reject(t, s.lostAttempt(t))
+		s.rejectEach(t, s.lostAttempt)
 	}
 	for _, w := range s.workers {
 		s.condemn(w, sig)
@@ -48,9 +48,15 @@ func (s *state) cancelWaiting() {
 		t = next
 	}
 	for _, w := range s.workers {
-		for _, f := range w.calls {
-			if f.task != nil {
+		for i := range w.calls {
+			switch f := &w.calls[i]; {
+			case f.task == nil || f.task.again:
+			case f.task.span == nil:
 				s.do(action{kind: actCancel, task: f.task}) // without effect if it has started
+			default:
+				if rest := s.takeBack(w, f); rest != nil {
+					s.do(action{kind: actCancel, task: rest})
+				}
 			}
 		}
 	}

@@ -11,19 +11,19 @@ import (
 func (s *state) advance(now time.Time) {
 	for s.queue.head != nil && len(s.spare) > 0 && s.busy < s.policy.maxWorkers {
 		if s.busy >= s.policy.cores {
-			if w, _ := s.roomiest(s.queue.head, now); w != nil {
+			if s.roomiest(s.queue.head, now) != nil {
 				break // another process would have to share a core with those that get to it as soon
 			}
 		}
 		w := s.spare[len(s.spare)-1]
 		s.spare = s.spare[:len(s.spare)-1]
-		if t := s.queue.head; s.give(w, now) {
+		if t := s.queue.head; s.give(w, 1, now) > 0 {
 			s.fill(w, t, 0, now)
 			continue
 		}
 		s.spare = append(s.spare, w)
 	}
-	for s.phases[starting] < s.queue.len && s.mayLaunch(now) {
+	for s.phases[starting] < s.queue.calls && s.mayLaunch(now) {
 		s.launch()
 	}
 	s.sendAhead(now)
@@ -36,24 +36,24 @@ func (s *state) advance(now time.Time) {
 // its share of what waits. So a worker's calls come and go in bulk, and one that still has plenty is left alone.
 func (s *state) sendAhead(now time.Time) {
 	for s.queue.head != nil {
-		w, hungry := s.roomiest(s.queue.head, now)
+		w := s.roomiest(s.queue.head, now)
 		if w == nil {
 			return
 		}
-		s.fill(w, nil, (s.queue.len+hungry-1)/hungry, now)
+		s.fill(w, nil, (s.queue.calls+s.busy-1)/s.busy, now)
 	}
 }
 
-// fill gives a busy worker n calls, if it has room for as many, and beyond them those of a chunk that it has a part of; before
-// is the call it was given last.
+// fill gives a busy worker n calls, if it has room for as many, and beyond them those of a chunk that it should get as a whole; before
+// is what it was given last.
 func (s *state) fill(w *workerState, before *task, n int, now time.Time) {
-	for ; s.queue.head != nil; n-- {
+	for s.queue.head != nil {
 		t := s.queue.head
-		together := before != nil && t.batch != 0 && t.batch == before.batch
+		together := before != nil && t.whole() && t.with(before)
 		if n <= 0 && !together || !s.hasRoom(w, t, now) {
 			break
 		}
-		s.give(w, now)
+		n -= s.give(w, max(n, 1), now)
 		before = t
 	}
 	if len(w.calls) > 0 {
@@ -61,49 +61,84 @@ func (s *state) fill(w *workerState, before *task, n int, now time.Time) {
 	}
 }
 
-// roomiest is the busy worker that would get to t first, if one has run out of calls enough to have room for it, and how many
-// such workers there are.
-func (s *state) roomiest(t *task, now time.Time) (best *workerState, hungry int) {
+// roomiest is the busy worker that would get to t first, if one has run out of calls enough to have room for it.
+func (s *state) roomiest(t *task, now time.Time) (best *workerState) {
 	for _, w := range s.workers {
 		if w.load > s.policy.window/2 && !w.shares(t) || !s.hasRoom(w, t, now) {
 			continue
 		}
-		hungry++
 		if best == nil || w.load < best.load {
 			best = w
 		}
 	}
-	return best, hungry
+	return best
 }
 
-// hasRoom reports whether a busy worker may have t as well. What it has must be known to be over within the window, and
+// hasRoom reports whether a busy worker may have a call of t as well. What it has must be known to be over within the window, and
 // the host must be able to take t back.
 func (s *state) hasRoom(w *workerState, t *task, now time.Time) bool {
-	if w.phase != ready || w.claims == nil || len(w.calls) == 0 || len(w.calls) >= w.claims.Slots() {
+	if w.phase != ready || w.claims == nil || len(w.calls) == 0 || w.slots() < 1 {
 		return false
 	}
-	return w.shares(t) || t.fn.timed && w.load+max(t.fn.cost, minCost) <= s.policy.window && now.Before(w.since.Add(s.policy.window)) && w.overdue == nil
+	return w.shares(t) || t.fn.timed && w.load+t.fn.price() <= s.policy.window && now.Before(w.since.Add(s.policy.window)) && w.overdue == nil
 }
 
-// shares reports whether the last call that the worker was given is of the same chunk as t.
+// slots is how many more calls may be sent to a worker with claims: of two on their way no slot may be the same.
+func (w *workerState) slots() int {
+	if len(w.calls) == 0 {
+		return w.claims.Slots()
+	}
+	return w.claims.Slots() - int(w.lastID+1-w.calls[0].id)
+}
+
+// shares reports whether the last call that the worker was given is of the same chunk as t, which should stay together.
 func (w *workerState) shares(t *task) bool {
-	if t.batch == 0 || len(w.calls) == 0 {
+	if !t.whole() || len(w.calls) == 0 {
 		return false
 	}
 	last := w.calls[len(w.calls)-1].task
-	return last != nil && last.batch == t.batch
+	return last != nil && last.with(t)
 }
 
-// give sends the oldest waiting call to w. It reports false if w got none: the call had been cancelled, or w cannot run it.
-func (s *state) give(w *workerState, now time.Time) bool {
+// portion is how many calls of t, at most n, a worker should get in one message.
+func (s *state) portion(w *workerState, t *task, n int) int {
+	size := t.size()
+	if size == 1 {
+		return 1
+	}
+	if !t.whole() {
+		size = min(size, n)
+		if room := s.policy.window - w.load; t.fn.timed {
+			size = min(size, int(room/t.fn.price()))
+		} else {
+			size = 1
+		}
+	}
+	if w.claims == nil || !w.chunks {
+		return 1
+	}
+	if s.policy.maxTasks > 0 {
+		size = min(size, s.policy.maxTasks-w.sent)
+	}
+	return max(1, min(size, w.slots(), t.fits()))
+}
+
+// give sends to w what is oldest of what waits, at most n calls, and returns how many that was. It is none if what waited had
+// been cancelled, or w cannot run it.
+func (s *state) give(w *workerState, n int, now time.Time) int {
 	t := s.queue.head
-	s.unqueue(t)
 	if t.fn != w.fit {
 		if err := w.refuse(t); err != nil {
+			s.unqueue(t)
 			s.reject(t, err)
-			return false
+			return 0
 		}
 		w.fit = t.fn
+	}
+	portion := s.portion(w, t, n)
+	s.unqueue(t)
+	if portion < t.size() {
+		s.queue.pushFront(t.split(portion))
 	}
 	id := w.lastID + 1
 	t.id, t.claims = id, w.claims
@@ -113,31 +148,35 @@ func (s *state) give(w *workerState, now time.Time) bool {
 			w.claims.Queue(id)
 		}
 	case w.claims == nil:
-		if !t.call.Start() {
-			return false
+		if !t.start() {
+			s.dropped(t)
+			return 0
 		}
 	default:
 		w.claims.Queue(id)
-		if !t.call.Lend(t) {
-			return false
+		if !t.lend() {
+			s.dropped(t)
+			return 0
 		}
 	}
 	cost := s.policy.window
 	if t.fn.timed {
-		cost = max(t.fn.cost, minCost)
+		cost = t.fn.price()
 	}
-	w.lastID = id
-	w.sent++
-	w.load += cost
+	w.lastID += uint64(portion)
+	w.sent += portion
+	w.load += time.Duration(portion) * cost
 	t.attempt++
-	t.written.Store(0)
-	w.push(flight{id, t, cost})
+	if t.attempt > 1 {
+		t.written.Store(0)
+	}
+	w.push(flight{id: id, task: t, n: int32(portion), cut: int32(portion), cost: cost})
 	if len(w.calls) == 1 {
 		w.since = now
 		s.recount(w)
 	}
-	alone := len(w.calls) == 1 && s.queue.len == 0 && t.batch == 0 && !t.fn.decodes
-	s.do(action{kind: actSend, worker: w.id, task: t, id: id, attempt: t.attempt, alone: alone})
+	alone := len(w.calls) == 1 && s.queue.len == 0 && t.span == nil && !t.fn.decodes
+	s.do(action{kind: actSend, worker: w.id, task: t, id: id, from: int32(t.first()), n: int32(portion), attempt: t.attempt, alone: alone})
 	if s.policy.maxTasks > 0 && w.sent >= s.policy.maxTasks {
 		s.enter(w, retiring)
 		s.stats.Recycled++
@@ -145,11 +184,32 @@ func (s *state) give(w *workerState, now time.Time) bool {
 			s.launch() // so that the successor is warm
 		}
 	}
-	return true
+	return portion
 }
 
+// dropped is what becomes of a task that was cancelled before it could be sent. A call has been settled by whoever cancelled it.
+func (s *state) dropped(t *task) {
+	if t.span != nil {
+		s.do(action{kind: actCancel, task: t})
+	}
+}
+
+// chunkSize is how many calls of a function should travel together: a good part of the window's worth.
+func (s *state) chunkSize(f *function) int {
+	if !f.timed {
+		return 1
+	}
+	return int(min(max(s.policy.window/4/f.price(), 1), mostInChunk))
+}
+
+// mostInChunk bounds a chunk whose size the user did not choose.
+const mostInChunk = 1000
+
+// price is what a call of a function counts for in the window.
+func (f *function) price() time.Duration { return max(f.cost, minCost) }
+
 // minCost keeps calls of no measurable duration from being sent ahead without bound.
-const minCost = time.Microsecond
+const minCost = 250 * time.Nanosecond
 
 // mayLaunch reports whether there is room for one more worker. Workers on their way out do not count, but they may not be
 // more than the pool is large.

@@ -76,7 +76,7 @@ func (l *link) live() {
 	}
 	l.pool.config.Logger.Debug("procpool: worker ready", "pid", l.pid(), "build", peer.hello.Build)
 	l.writer.Go(l.write)
-	l.tell(func(s *state, now time.Time) { s.becameReady(l.id, peer.claims, peer.refuse, now) })
+	l.tell(func(s *state, now time.Time) { s.becameReady(l.id, peer.claims, peer.chunks, peer.refuse, now) })
 	l.in = inbound{frames: peer.frames, ring: peer.ring, due: ipc.InitializerID + 1}
 	cause := l.readAll()
 	end := l.end(cause == nil)
@@ -100,6 +100,7 @@ type peer struct {
 	hello  ipc.HelloParam
 	claims *ipc.Claims
 	ring   *ipc.Ring
+	chunks bool
 	refuse func(*task) error
 }
 
@@ -127,6 +128,9 @@ func (l *link) start() (peer, error) {
 		}
 		welcome.Features = append(welcome.Features, ipc.FeatureClaims)
 		welcome.Slots = p.claims.Slots()
+		if p.chunks = slices.Contains(hello.Features, ipc.FeatureChunk); p.chunks {
+			welcome.Features = append(welcome.Features, ipc.FeatureChunk)
+		}
 	}
 	if slices.Contains(hello.Features, ipc.FeatureRing) {
 		if p.ring, err = l.process.ring(); err != nil {

@@ -40,15 +40,15 @@ func (s *state) checkPatience(w *workerState, now time.Time) {
 		return
 	}
 	// Nothing else can start at this worker from here on, so the kill hits the overdue call or nobody.
-	s.recall(w, 0, now)
+	s.recall(w, true, now)
 	if w.overdue == nil {
-		if !slices.ContainsFunc(w.calls, func(f flight) bool { return !f.withdrawn() }) {
+		if !w.runs() {
 			w.stuck = true
 			s.condemn(w, syscall.SIGKILL) // it runs nothing, and yet does not answer
 		}
 		return
 	}
-	if w.claims != nil && w.claims.State(w.overdue.id) == ipc.ClaimFinished && !w.lastChance {
+	if w.beyond(w.overdueID) && !w.lastChance {
 		w.lastChance = true // the answer is on its way, or the worker says so
 		w.killAt = now.Add(s.policy.killGrace)
 		s.wake(w.killAt)
@@ -64,33 +64,68 @@ func (s *state) checkHead(w *workerState, now time.Time) {
 		return
 	}
 	head := w.calls[0].task
-	if begun := w.headSince(now); head.limited() && !now.Before(begun.Add(head.call.Timeout())) {
-		s.interrupt(head, futures.ErrTimeout, now)
+	if begun := w.headSince(now); head.limited() && !now.Before(begun.Add(head.timeout())) {
+		s.interruptAt(w, &w.calls[0], futures.ErrTimeout, now)
+		s.advance(now)
 	}
 	if w.unstarted() && !now.Before(w.since.Add(s.startPatience(head))) {
 		often(&head.frozen)
-		s.recall(w, 0, now) // a worker that has started another call out of turn is no better
+		s.recall(w, true, now) // a worker that has started another call out of turn is no better
 		w.stuck = true
 		s.condemn(w, syscall.SIGKILL)
 		return
 	}
 	if !w.ahead() && s.canRelieve(w, now) {
-		s.recall(w, 1, now)
+		s.recall(w, false, now)
 	}
 	s.watch(w, now)
 }
 
 // limited reports whether a call that a worker has may take too long.
-func (t *task) limited() bool { return t != nil && t.interrupted == nil && t.call.Timeout() > 0 }
+func (t *task) limited() bool { return t != nil && t.interrupted == nil && t.timeout() > 0 }
 
 // unstarted reports whether the worker could start its oldest call, and has not.
 func (w *workerState) unstarted() bool {
-	return w.claims != nil && !w.calls[0].withdrawn() && !w.calls[0].task.Started()
+	if w.claims == nil || w.calls[0].withdrawn() {
+		return false
+	}
+	f := &w.calls[0]
+	if f.n == 1 {
+		return w.claims.State(f.id) == ipc.ClaimQueued
+	}
+	_, begun := w.begun(f)
+	return !begun
 }
 
 // ahead reports whether the worker has finished its oldest call, so that it is this host that has to catch up.
-func (w *workerState) ahead() bool {
-	return w.claims != nil && w.claims.State(w.calls[0].id) == ipc.ClaimFinished
+func (w *workerState) ahead() bool { return w.beyond(w.calls[0].due()) }
+
+// beyond reports whether the worker has finished a call that was not answered.
+func (w *workerState) beyond(id uint64) bool {
+	if w.claims == nil {
+		return false
+	}
+	for i := range w.calls {
+		switch f := &w.calls[i]; {
+		case id < f.id || id > f.last():
+		case f.n == 1:
+			return w.claims.State(id) == ipc.ClaimFinished
+		default:
+			running, ok := w.begun(f)
+			return ok && running > id
+		}
+	}
+	return false
+}
+
+// runs reports whether a worker has a call that it may run.
+func (w *workerState) runs() bool {
+	for i := range w.calls {
+		if !w.calls[i].withdrawn() {
+			return true
+		}
+	}
+	return false
 }
 
 // headSince is since when the oldest call of a worker may be running: not before it was the oldest, and not before its
@@ -125,7 +160,7 @@ func (s *state) canRelieve(w *workerState, now time.Time) bool {
 func (s *state) watch(w *workerState, now time.Time) {
 	head := w.calls[0].task
 	if head.limited() {
-		s.wake(w.headSince(now).Add(head.call.Timeout()))
+		s.wake(w.headSince(now).Add(head.timeout()))
 	}
 	if w.claims == nil {
 		return
@@ -133,8 +168,8 @@ func (s *state) watch(w *workerState, now time.Time) {
 	if w.unstarted() {
 		s.wake(w.since.Add(s.startPatience(head)))
 	}
-	for _, f := range w.calls[1:] {
-		if f.recallable() {
+	for i := range w.calls {
+		if f := &w.calls[i]; f.recallable() && (i > 0 || f.done+1 < f.cut) {
 			due := w.since.Add(s.patience(f.task))
 			if !now.Before(due) { // it was due, and nobody could relieve w
 				due = now.Add(10 * s.policy.window)
@@ -149,7 +184,7 @@ func (s *state) watch(w *workerState, now time.Time) {
 // argument that takes its time to travel, and longer each time this happens to the call.
 func (s *state) startPatience(t *task) time.Duration {
 	const slowest = 4 << 20 // bytes a second
-	return s.policy.startPatience<<min(t.frozen, 2) + time.Duration(len(t.arg))*time.Second/slowest
+	return s.policy.startPatience<<min(t.frozen, 2) + time.Duration(t.bytes())*time.Second/slowest
 }
 
 // patience is how long a call may wait behind another one. It doubles each time the call is taken back, so that a slow
@@ -159,19 +194,19 @@ func (s *state) patience(t *task) time.Duration {
 }
 
 // recallable calls are taken back from a slow worker. Those of an explicit chunk stay together.
-func (f flight) recallable() bool { return f.task != nil && f.task.batch == 0 }
+func (f *flight) recallable() bool { return f.task != nil && !f.task.whole() }
 
-// recall takes back calls of w that have not started. From position 1 on it is for calls that wait behind a slow one; from
-// position 0 on, for all. The first to be waiting again is the oldest.
-func (s *state) recall(w *workerState, from int, now time.Time) {
-	for _, f := range slices.Backward(w.calls[from:]) {
-		t := f.task
-		if f.withdrawn() || from > 0 && (!f.recallable() || now.Before(w.since.Add(s.patience(t)))) {
+// recall takes back calls of w that have not started: all of them, or those that wait behind a slow one. The first to be waiting
+// again is the oldest.
+func (s *state) recall(w *workerState, all bool, now time.Time) {
+	for i := range slices.Backward(w.calls) {
+		f := &w.calls[i]
+		if f.withdrawn() || !all && (!f.recallable() || i == 0 && w.unstarted() || now.Before(w.since.Add(s.patience(f.task)))) {
 			continue
 		}
-		if s.takeBack(w, t) {
-			often(&t.recalls)
-			s.requeue(t)
+		if rest := s.takeBack(w, f); rest != nil {
+			often(&rest.recalls)
+			s.requeue(rest)
 		}
 	}
 }

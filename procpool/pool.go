@@ -27,7 +27,6 @@ type ProcessPoolExecutor struct {
 	closed  chan struct{} // closed once they are
 	over    chan struct{} // closed once no worker is left and none will be started
 	links   sync.WaitGroup
-	batches atomic.Uint64
 
 	functionsMu sync.RWMutex
 	functions   map[functionKey]*function
@@ -107,44 +106,45 @@ func (p *ProcessPoolExecutor) Submit(c futures.Call) {
 		c.Reject(errors.New("procpool: the pool is nil: look at the error of New"))
 		return
 	}
-	if t := p.accept(c, 0); t != nil {
+	if t := p.accept(c); t != nil {
 		p.enqueue(t)
 	}
 }
 
-// SubmitBatch implements [futures.Batcher]: the calls go to one worker together.
-func (p *ProcessPoolExecutor) SubmitBatch(calls []futures.Call) {
-	if p == nil {
-		for _, c := range calls {
-			p.Submit(c)
-		}
-		return
+// ChunkSize implements [futures.Chunker]. With a bounded queue every call waits for room by itself.
+func (p *ProcessPoolExecutor) ChunkSize(fn futures.Callable) int {
+	if p == nil || p.room != nil || fn.Name() == "" {
+		return 0
 	}
-	batch := p.batches.Add(1)
-	tasks := make([]*task, 0, len(calls))
-	for _, c := range calls {
-		if p.room != nil && len(p.room) == cap(p.room) { // the rest of the batch must move on for there to be room
-			p.enqueue(tasks...)
-			tasks = tasks[:0]
-		}
-		if t := p.accept(c, batch); t != nil {
-			tasks = append(tasks, t)
-		}
+	f := p.function(fn)
+	p.mu.Lock()
+	defer p.unlock()
+	return p.state.chunkSize(f)
+}
+
+// EncodeArg implements [futures.Chunker].
+func (p *ProcessPoolExecutor) EncodeArg(dst []byte, fn futures.Callable, arg any) ([]byte, error) {
+	encoded, err := ipc.AppendValue(dst, arg)
+	if err != nil {
+		return dst, fmt.Errorf("procpool: the argument of %s: %w", fn.Name(), err)
 	}
-	p.enqueue(tasks...)
+	if n := len(fn.Name()) + len(encoded) - len(dst); n > ipc.MaxValue {
+		return dst, fmt.Errorf("procpool: the argument of %.100s: %w: %w", fn.Name(), futures.ErrNotShareable, &ipc.TooLargeError{Len: uint64(n), Max: ipc.MaxValue})
+	}
+	return encoded, nil
+}
+
+// SubmitChunk implements [futures.Chunker].
+func (p *ProcessPoolExecutor) SubmitChunk(c futures.Chunk) {
+	p.enqueue(&task{fn: p.function(c.Func()), span: &span{chunk: c, to: c.Len()}, retries: c.Retries()})
 }
 
 // accept makes a task of c, or settles it and returns nil.
-func (p *ProcessPoolExecutor) accept(c futures.Call, batch uint64) *task {
-	fn := p.function(c.Func())
-	t := &task{call: c, fn: fn, retries: c.Retries(), batch: batch}
+func (p *ProcessPoolExecutor) accept(c futures.Call) *task {
+	t := &task{call: c, fn: p.function(c.Func()), retries: c.Retries()}
 	var err error
-	if t.arg, err = ipc.AppendValue(t.short[:0], c.Arg()); err != nil {
-		c.Reject(fmt.Errorf("procpool: the argument of %s: %w", fn.name, err))
-		return nil
-	}
-	if n := len(fn.name) + len(t.arg); n > ipc.MaxValue {
-		c.Reject(fmt.Errorf("procpool: the argument of %.100s: %w: %w", fn.name, futures.ErrNotShareable, &ipc.TooLargeError{Len: uint64(n), Max: ipc.MaxValue}))
+	if t.arg, err = p.EncodeArg(t.short[:0], c.Func(), c.Arg()); err != nil {
+		c.Reject(err)
 		return nil
 	}
 	if p.room != nil {
@@ -200,29 +200,29 @@ func (p *ProcessPoolExecutor) lookUp(fn futures.Callable) *function {
 	return f
 }
 
-// enqueue hands tasks over to the state: by this goroutine, or by the one that is busy with the state.
-func (p *ProcessPoolExecutor) enqueue(tasks ...*task) {
+// enqueue hands a task over to the state: by this goroutine, or by the one that is busy with the state.
+func (p *ProcessPoolExecutor) enqueue(t *task) {
 	if p.refuses.Load() {
-		p.turnAway(tasks)
+		p.turnAway(t)
 		return
 	}
 	p.intakeMu.Lock()
-	p.intake = append(p.intake, tasks...)
+	p.intake = append(p.intake, t)
 	p.waiting.Store(true)
 	p.intakeMu.Unlock()
 	p.takeIn()
 }
 
 // turnAway is what becomes of calls that come too late: it is over when Submit returns.
-func (p *ProcessPoolExecutor) turnAway(tasks []*task) {
-	for _, t := range tasks {
+func (p *ProcessPoolExecutor) turnAway(t *task) {
+	if t.hasRoom {
+		<-p.room // its own token: never waits
+	}
+	for n := range t.size() {
 		p.mu.Lock()
 		err := p.state.refusal(t)
 		p.unlock()
-		if t.hasRoom {
-			<-p.room // its own token: never waits
-		}
-		t.call.Reject(err)
+		t.reject(n, err)
 	}
 }
 
@@ -246,16 +246,16 @@ func (p *ProcessPoolExecutor) admit() {
 	s := p.state
 	accepted := tasks[:0]
 	for _, t := range tasks {
-		err := s.refusal(t)
-		if err == nil && t.call.Hold(t) {
+		refused := s.refusal(t) != nil
+		if !refused && t.hold() {
 			accepted = append(accepted, t)
 			continue
 		}
 		if t.hasRoom {
 			s.left++
 		}
-		if err != nil {
-			s.reject(t, err)
+		if refused {
+			s.rejectEach(t, s.refusal)
 		}
 	}
 	s.submitted(accepted, time.Now())
@@ -384,9 +384,9 @@ func (p *ProcessPoolExecutor) refuse() {
 func (p *ProcessPoolExecutor) perform(a action) {
 	switch a.kind {
 	case actReject:
-		a.task.call.Reject(a.err)
+		a.task.reject(int(a.from), a.err)
 	case actCancel:
-		a.task.call.Cancel()
+		a.task.cancel()
 	case actSignal:
 		p.mu.Lock()
 		l := p.link[a.worker]

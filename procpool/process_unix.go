@@ -21,7 +21,7 @@ const supported = true
 
 const (
 	// claimSlots bounds how many calls may be sent ahead to a worker.
-	claimSlots = 1024
+	claimSlots = 4096
 
 	// ringSize is how many bytes of responses a worker may be ahead of its host, before it uses the pipe.
 	ringSize = 256 << 10

@@ -18,7 +18,9 @@ func (l *link) post(actions []action, handFree bool) (writeNow bool) {
 	case actDismiss:
 		l.closing = true
 	case actSend:
-		l.sent.Add(int64(len(actions)))
+		for _, a := range actions {
+			l.sent.Add(int64(a.n))
+		}
 		fallthrough
 	default:
 		l.posted = append(l.posted, actions...)
@@ -118,8 +120,16 @@ func (l *link) writeBatch(buf []byte, batch []action) ([]byte, error) {
 		var arg []byte
 		switch {
 		case a.kind == actSend:
-			buf = ipc.AppendRequestHead(buf, a.id, a.task.fn.name, a.task.meta(a.attempt), len(a.task.arg))
-			if arg = a.task.arg; len(arg) < directWrite {
+			arg = a.task.arg
+			if v := a.task.span; v != nil {
+				arg = v.chunk.Args(int(a.from), int(a.from+a.n))
+			}
+			if meta := a.task.meta(a.attempt); a.n == 1 {
+				buf = ipc.AppendRequestHead(buf, a.id, a.task.fn.name, meta, len(arg))
+			} else {
+				buf = ipc.AppendChunkHead(buf, a.id, a.task.fn.name, meta, int(a.n), len(arg))
+			}
+			if len(arg) < directWrite {
 				buf, arg = append(buf, arg...), nil
 			}
 		case l.cancels: // a worker that cannot is left alone until it is killed

@@ -87,53 +87,65 @@ func (in *inbound) collect() {
 		in.entries = in.store
 	}
 	for in.broken == nil {
-		m, took, err := in.next()
-		if err != nil {
-			in.broken = err
-		}
-		if m.Kind != ipc.KindResponse {
+		var e ipc.Entry
+		var found bool
+		var r response
+		if e, found, in.broken = in.next(); in.broken != nil || !found {
 			break
 		}
-		r := response{value: m.Value}
-		if len(m.Failure) > 0 {
-			r.failure = new(ipc.Failure)
-			if in.broken = ipc.DecodeParam(m.Failure, r.failure); in.broken != nil {
-				break
-			}
+		if r, in.broken = in.response(e); in.broken != nil {
+			break
 		}
 		in.due++
 		in.batch = append(in.batch, r)
-		in.answers = append(in.answers, answer{id: m.ID, withdrawn: r.failure != nil && r.failure.Kind == ipc.FailedWithdrawn, took: took})
+		in.answers = append(in.answers, answer{id: e.ID, withdrawn: r.failure != nil && r.failure.Kind == ipc.FailedWithdrawn, took: e.Took})
 	}
 }
 
-// next is the response that is due, from the ring or the pipe; none if it is in neither.
-func (in *inbound) next() (m ipc.Message, took time.Duration, err error) {
+// next finds the response that is due, in the ring or from the pipe. One that is not due, and that nothing else can come before, it finds
+// as well: the state says what is wrong with it.
+func (in *inbound) next() (e ipc.Entry, found bool, err error) {
 	if len(in.entries) > 0 {
-		body, took, rest, err := ipc.CutEntry(in.entries)
-		if err == nil {
-			m, err = ipc.ParseMessage(body)
+		var rest []byte
+		if e, rest, err = ipc.CutEntry(in.entries); err != nil {
+			return ipc.Entry{}, false, err
 		}
-		if err == nil && m.Kind != ipc.KindResponse {
-			err = fmt.Errorf("%w: the ring holds responses and nothing else", ipc.ErrProtocol)
-		}
-		if err != nil {
-			return ipc.Message{}, 0, err
-		}
-		if m.ID == in.due {
+		if e.ID == in.due {
 			in.entries = rest
-			return m, took, nil
+			return e, true, nil
 		}
 	}
 	switch {
-	case in.isPiped && (in.piped.ID == in.due || len(in.entries) == 0): // whether it is due after all, the state knows
+	case in.isPiped && (in.piped.ID == in.due || len(in.entries) == 0):
 		in.isPiped = false
-		return in.piped, 0, nil
-	case len(in.entries) > 0 && in.isPiped, len(in.entries) > 0 && m.ID < in.due:
-		return m, 0, nil
+		return ipc.Entry{ID: in.piped.ID}, true, nil
+	case len(in.entries) > 0 && (in.isPiped || e.ID < in.due):
+		return e, true, nil
 	default:
-		return ipc.Message{}, 0, nil
+		return ipc.Entry{}, false, nil
 	}
+}
+
+// response makes something of what next has found.
+func (in *inbound) response(e ipc.Entry) (r response, err error) {
+	if e.Result != nil {
+		return response{value: e.Result}, nil
+	}
+	m := in.piped
+	if e.Body != nil {
+		if m, err = ipc.ParseMessage(e.Body); err != nil {
+			return r, err
+		}
+		if m.Kind != ipc.KindResponse || m.ID != e.ID {
+			return r, fmt.Errorf("%w: the ring holds responses and nothing else", ipc.ErrProtocol)
+		}
+	}
+	r.value = m.Value
+	if len(m.Failure) > 0 {
+		r.failure = new(ipc.Failure)
+		err = ipc.DecodeParam(m.Failure, r.failure)
+	}
+	return r, err
 }
 
 // asleep makes sure that a worker that leaves a response in the ring says so. It reports false if there is one already.
@@ -209,45 +221,40 @@ func (l *link) answered() {
 func (in *inbound) settleNext() {
 	i := in.settled
 	in.settled++
-	t, r := in.answers[i].task, in.batch[i]
-	in.answers[i].task, in.batch[i] = nil, response{}
-	if t != nil {
-		t.settle(r)
+	a, r := in.answers[i], in.batch[i]
+	in.answers[i], in.batch[i] = answer{}, response{}
+	if a.task != nil {
+		a.settle(r)
 	}
 }
 
 // settle gives a call its outcome.
-func (t *task) settle(r response) {
+func (a answer) settle(r response) {
 	if r.failure != nil {
-		t.call.Reject(t.explain(r.failure.Err(t.fn.name)))
+		a.task.reject(a.n, explain(r.failure.Err(a.task.fn.name), a.interrupted))
 		return
 	}
-	t.take(r.value)
-}
-
-// take settles the call with an encoded result.
-func (t *task) take(result []byte) {
 	decoded := false
 	defer func() {
 		if !decoded {
-			t.call.Reject(fmt.Errorf("procpool: the result of %s: %w: its decoding method called runtime.Goexit", t.fn.name, futures.ErrNotShareable))
+			a.task.reject(a.n, fmt.Errorf("procpool: the result of %s: %w: its decoding method called runtime.Goexit", a.task.fn.name, futures.ErrNotShareable))
 		}
 	}()
-	err := ipc.DecodeValue(result, t.call.Out())
+	err := ipc.DecodeValue(r.value, a.task.out(a.n))
 	decoded = true
 	if err != nil {
-		t.call.Reject(fmt.Errorf("procpool: the result of %s: %w", t.fn.name, err))
+		a.task.reject(a.n, fmt.Errorf("procpool: the result of %s: %w", a.task.fn.name, err))
 		return
 	}
-	t.call.Resolve()
+	a.task.resolve(a.n)
 }
 
 // explain adds the reason of the interruption to the failure of a function that gave in to it.
-func (t *task) explain(err error) error {
+func explain(err, interrupted error) error {
 	var failed *futures.TaskError
 	gaveIn := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
-	if t.interrupted != nil && gaveIn && errors.As(err, &failed) && !errors.Is(err, t.interrupted) {
-		failed.Causes = append(failed.Causes, t.interrupted)
+	if interrupted != nil && gaveIn && errors.As(err, &failed) && !errors.Is(err, interrupted) {
+		failed.Causes = append(failed.Causes, interrupted)
 	}
 	return err
 }

@@ -73,6 +73,7 @@ type workerState struct {
 	id     workerID
 	phase  phase             // see enter
 	claims *ipc.Claims       // nil: it takes one call at a time
+	chunks bool              // it takes several calls in one message
 	refuse func(*task) error // why it cannot run a call, or nil
 	fit    *function         // the last one that was not refused
 	calls  []flight          // sent and not answered, oldest first
@@ -85,17 +86,26 @@ type workerState struct {
 	since      time.Time // when the oldest of calls became that; without calls, when it became idle
 	disturbed  bool      // calls may hold one that was interrupted
 	overdue    *task     // was interrupted and should have ended by killAt
+	overdueID  uint64    // of the call that was
 	stuck      bool      // condemned: it did not start, or did not answer, what it should have
 	lastChance bool      // patience with the overdue call has ended once, when its answer seemed to be on its way
 	killAt     time.Time // when patience ends with the overdue call, the answer that is owed, or the leaving; zero: not at all
 }
 
-// flight is one call at a worker.
+// flight is a task at a worker. Its calls have ids one after the other.
 type flight struct {
-	id   uint64
-	task *task // nil if it was recalled; the worker still owes the answer that it did not run it
-	cost time.Duration
+	id   uint64        // of the first
+	task *task         // nil if it was taken back as a whole; the worker still owes the answers that it did not run it
+	n    int32         // calls that were sent
+	done int32         // calls that were answered
+	cut  int32         // calls from here on were taken back; n if none were
+	cost time.Duration // of each
 }
+
+func (f *flight) last() uint64 { return f.id + uint64(f.n) - 1 }
+
+// due is the call that is to be answered next.
+func (f *flight) due() uint64 { return f.id + uint64(f.done) }
 
 type actionKind uint8
 
@@ -115,6 +125,7 @@ type action struct {
 	worker  workerID
 	task    *task
 	id      uint64
+	from, n int32 // of task's calls: the number of the first, and how many
 	attempt int32
 	alone   bool // to send: the worker has no other call, nothing else waits, and the result is simple
 	err     error
@@ -150,20 +161,47 @@ func (s *state) refusal(t *task) error {
 // submitted takes in calls that no refusal stands against.
 func (s *state) submitted(tasks []*task, now time.Time) {
 	for _, t := range tasks {
-		s.stats.Submitted++
 		s.queue.pushBack(t)
+		s.stats.Submitted += t.size()
 	}
 	s.advance(now)
 }
 
 // cancelled drops a task that was cancelled while it waited. One that was lent is dropped when its worker says so.
 func (s *state) cancelled(t *task, now time.Time) {
-	if t.queued {
+	switch {
+	case t.span != nil:
+		s.drop(t, now)
+	case t.queued:
 		s.unqueue(t)
-	} else if w := s.holderOf(t); w != nil {
-		s.hurry(w, now)
+	default:
+		if w, _ := s.holderOf(t); w != nil {
+			s.hurry(w, now)
+		}
 	}
 	s.advance(now)
+}
+
+// drop cancels all calls of t's chunk that have not started.
+func (s *state) drop(t *task, now time.Time) {
+	for v := s.queue.head; v != nil; {
+		next := v.next
+		if v.with(t) && !v.again {
+			s.unqueue(v)
+			s.do(action{kind: actCancel, task: v})
+		}
+		v = next
+	}
+	for _, w := range s.workers {
+		for i := range w.calls {
+			if f := &w.calls[i]; f.task != nil && f.task.with(t) && !f.task.again {
+				if rest := s.takeBack(w, f); rest != nil {
+					s.do(action{kind: actCancel, task: rest})
+					s.hurry(w, now)
+				}
+			}
+		}
+	}
 }
 
 // hurry bounds the wait for a worker's answer to its oldest call when that was withdrawn: it has nothing else to do, so one
@@ -175,8 +213,10 @@ func (s *state) hurry(w *workerState, now time.Time) {
 	}
 }
 
-// withdrawn reports whether the call was recalled or cancelled, so that the worker owes no more than word of it.
-func (f flight) withdrawn() bool { return f.task == nil || f.task.call.State() == futures.Cancelled }
+// withdrawn reports whether the call that is due was recalled or cancelled, so that the worker owes no more than word of it.
+func (f *flight) withdrawn() bool {
+	return f.done >= f.cut || f.task.span == nil && f.task.call.State() == futures.Cancelled
+}
 
 func (s *state) unqueue(t *task) {
 	s.queue.remove(t)
@@ -186,26 +226,42 @@ func (s *state) unqueue(t *task) {
 	}
 }
 
-// interrupt sees to it that a call that has started ends: it is told, and after a grace its worker is killed.
+// interrupt sees to it that a call that has started ends: it is told, and after a grace its worker is killed. Of a chunk it is
+// each call that has started.
 func (s *state) interrupt(t *task, cause error, now time.Time) {
-	if t.queued { // between two attempts
-		s.unqueue(t)
-		s.reject(t, cause)
-		s.advance(now)
-		return
+	for v := s.queue.head; v != nil; { // between two attempts
+		next := v.next
+		if v == t || v.with(t) && v.again {
+			s.unqueue(v)
+			s.reject(v, cause)
+		}
+		v = next
 	}
-	w := s.holderOf(t)
-	if w == nil || t.interrupted != nil {
+	for _, w := range s.workers {
+		for i := range w.calls {
+			if f := &w.calls[i]; f.task != nil && f.task.with(t) {
+				s.interruptAt(w, f, cause, now)
+			}
+		}
+	}
+	s.advance(now)
+}
+
+// interruptAt interrupts the call of f that runs.
+func (s *state) interruptAt(w *workerState, f *flight, cause error, now time.Time) {
+	t := f.task
+	if t.interrupted != nil || f.done >= f.cut {
 		return
 	}
 	t.interrupted = cause
-	if t.again && s.takeBack(w, t) { // it was to run again, and had not started
-		s.reject(t, cause)
-		s.hurry(w, now)
-		s.advance(now)
-		return
+	if t.again { // it was to run again; perhaps it has not started
+		if rest := s.takeBack(w, f); rest != nil {
+			s.reject(rest, cause)
+			s.hurry(w, now)
+			return
+		}
 	}
-	s.do(action{kind: actInterrupt, worker: w.id, id: t.id, reason: reason(t, cause)})
+	s.do(action{kind: actInterrupt, worker: w.id, task: t, id: w.running(f), reason: reason(t, cause)})
 	w.disturbed = true
 	s.pursue(w, now)
 }
@@ -216,9 +272,9 @@ func (s *state) pursue(w *workerState, now time.Time) {
 	if !w.disturbed || w.overdue != nil || w.phase != ready && w.phase != retiring {
 		return
 	}
-	for _, f := range w.calls {
-		if f.task != nil && f.task.interrupted != nil {
-			w.overdue, w.killAt = f.task, now.Add(s.policy.killGrace)
+	for i := range w.calls {
+		if f := &w.calls[i]; f.task != nil && f.task.interrupted != nil {
+			w.overdue, w.overdueID, w.killAt = f.task, w.running(f), now.Add(s.policy.killGrace)
 			s.wake(w.killAt)
 			return
 		}
@@ -226,31 +282,68 @@ func (s *state) pursue(w *workerState, now time.Time) {
 	w.disturbed = false
 }
 
+// running is the call of f that runs, or else the one that is due.
+func (w *workerState) running(f *flight) uint64 {
+	if id, ok := w.begun(f); ok {
+		return id
+	}
+	return f.due()
+}
+
+// begun is the call of f that the worker has started last, if it was not answered.
+func (w *workerState) begun(f *flight) (uint64, bool) {
+	switch {
+	case f.cut == 0:
+		return 0, false
+	case w.claims == nil:
+		return f.due(), true
+	case f.n == 1:
+		state := w.claims.State(f.id)
+		return f.id, state == ipc.ClaimStarted || state == ipc.ClaimFinished
+	default:
+		id, ok := w.claims.Running(f.id, f.last())
+		return id, ok && id >= f.due()
+	}
+}
+
 // holderOf finds the worker that has t, if any has.
-func (s *state) holderOf(t *task) *workerState {
+func (s *state) holderOf(t *task) (*workerState, *flight) {
 	for _, w := range s.workers {
-		for _, f := range w.calls {
-			if f.task == t {
-				return w
+		for i := range w.calls {
+			if f := &w.calls[i]; f.task == t {
+				return w, f
 			}
 		}
 	}
-	return nil
+	return nil, nil
 }
 
-// takeBack makes t the pool's again if its worker has not started it. The worker still owes word of that.
-func (s *state) takeBack(w *workerState, t *task) bool {
-	if !t.takeBack() {
-		return false
+// takeBack makes those calls of f the pool's again that the worker has not started, and returns them; nil if there are none. The worker
+// still owes word of them.
+func (s *state) takeBack(w *workerState, f *flight) (rest *task) {
+	if w.claims == nil || f.done >= f.cut {
+		return nil
 	}
-	t.attempt-- // it was none
-	for i := range w.calls {
-		if f := &w.calls[i]; f.task == t {
-			w.load -= f.cost
-			f.task, f.cost = nil, 0
-		}
+	t := f.task
+	keep := f.cut
+	switch {
+	case f.n > 1:
+		keep = int32(min(w.claims.WithdrawRest(f.id, f.last())-f.id, uint64(f.cut)))
+	case t.span == nil && !t.again && t.call.Recall(), (t.span != nil || t.again) && w.claims.Withdraw(f.id):
+		keep = 0
 	}
-	return true
+	if keep == f.cut {
+		return nil
+	}
+	w.load -= time.Duration(f.cut-keep) * f.cost
+	if rest = t; keep > 0 {
+		rest = t.split(int(keep))
+	} else {
+		f.task = nil
+	}
+	f.cut = keep
+	rest.attempt-- // it was none
+	return rest
 }
 
 func (s *state) worker(id workerID) *workerState {
@@ -262,9 +355,9 @@ func (s *state) worker(id workerID) *workerState {
 }
 
 // becameReady says that a worker has started and run the initializer.
-func (s *state) becameReady(id workerID, claims *ipc.Claims, refuse func(*task) error, now time.Time) {
+func (s *state) becameReady(id workerID, claims *ipc.Claims, chunks bool, refuse func(*task) error, now time.Time) {
 	w := s.worker(id)
-	w.claims, w.refuse = claims, refuse
+	w.claims, w.chunks, w.refuse = claims, chunks, refuse
 	s.everReady = true
 	if w.phase != starting {
 		return // condemned meanwhile
@@ -279,39 +372,51 @@ type answer struct {
 	id        uint64
 	withdrawn bool          // the worker did not run it
 	took      time.Duration // how long it ran; zero if the worker does not say
-	task      *task         // set by the state: whose it is; nil if the call was withdrawn
+
+	// Set by the state.
+	task        *task // whose it is; nil if the call was withdrawn
+	n           int   // which of its calls
+	interrupted error // why that was interrupted, if it was
 }
 
-// answered pops the oldest calls of a worker, which must be those of answers. A worker that answers anything else has broken
-// the protocol: the error comes with the number of answers before that.
+// answered takes in answers to the oldest calls of a worker. A worker that answers anything else has broken the protocol: the error comes
+// with the number of answers before that.
 func (s *state) answered(id workerID, answers []answer, now time.Time) (n int, err error) {
 	w := s.worker(id)
 	share := now.Sub(w.since) / time.Duration(max(len(answers), 1))
 	relieved := false
 	for n = range answers {
 		a := &answers[n]
-		if len(w.calls) == 0 || w.calls[0].id != a.id {
+		if len(w.calls) == 0 || w.calls[0].due() != a.id {
 			return n, fmt.Errorf("%w: an answer to call %d, which is not the oldest one sent", ipc.ErrProtocol, a.id)
 		}
-		f := w.calls[0]
+		f := &w.calls[0]
 		if !w.mayAnswer(f, a.withdrawn) {
-			return n, fmt.Errorf("%w: call %d was answered against its claim, %v", ipc.ErrProtocol, a.id, w.claimState(a.id))
+			return n, fmt.Errorf("%w: call %d was answered against its claim, %v", ipc.ErrProtocol, a.id, w.claimState(f))
 		}
-		w.calls[0] = flight{}
-		w.calls = w.calls[1:]
-		w.load -= f.cost
-		relieved = relieved || w.overdue == nil || w.overdue == f.task
+		t := f.task
+		relieved = relieved || w.overdue == nil || w.overdue == t
+		if f.done < f.cut {
+			w.load -= f.cost
+		}
 		if a.withdrawn {
 			w.sent-- // it does not count as a call that the worker has run
-			continue
+		} else {
+			a.task, a.n, a.interrupted = t, t.first()+int(f.done), t.interrupted
+			if t.span != nil {
+				t.interrupted = nil // the next call was not
+			}
+			s.futile = 0
+			s.stats.Answered++
+			if a.took == 0 {
+				a.took = share
+			}
+			t.fn.measured(a.took)
 		}
-		a.task = f.task
-		s.futile = 0
-		s.stats.Answered++
-		if a.took == 0 {
-			a.took = share
+		if f.done++; f.done == f.n {
+			w.calls[0] = flight{}
+			w.calls = w.calls[1:]
 		}
-		f.task.fn.measured(a.took)
 	}
 	w.since = now
 	s.recount(w)
@@ -334,21 +439,22 @@ func (s *state) answered(id workerID, answers []answer, now time.Time) (n int, e
 
 // mayAnswer holds a worker's answer against the claims. It may only say that a call was withdrawn if this host did it, and
 // that it ran one if this host did not.
-func (w *workerState) mayAnswer(f flight, withdrawn bool) bool {
-	if w.claims == nil {
+func (w *workerState) mayAnswer(f *flight, withdrawn bool) bool {
+	switch {
+	case w.claims == nil:
 		return !withdrawn
-	}
-	if withdrawn {
+	case withdrawn:
 		return f.withdrawn()
+	default:
+		return f.done < f.cut && (f.n > 1 || w.claims.State(f.id) != ipc.ClaimWithdrawn)
 	}
-	return f.task != nil && w.claims.State(f.id) != ipc.ClaimWithdrawn
 }
 
-func (w *workerState) claimState(id uint64) string {
+func (w *workerState) claimState(f *flight) string {
 	if w.claims == nil {
 		return "without claims"
 	}
-	return w.claims.State(id).String()
+	return w.claims.State(f.id).String()
 }
 
 // measured learns how long calls of a function take.
@@ -421,4 +527,14 @@ func (s *state) forget(w *workerState) {
 	s.spare = slices.DeleteFunc(s.spare, gone)
 }
 
-func (s *state) reject(t *task, err error) { s.do(action{kind: actReject, task: t, err: err}) }
+// reject settles t with err.
+func (s *state) reject(t *task, err error) {
+	s.rejectEach(t, func(*task) error { return err })
+}
+
+// rejectEach settles each call of t with an error of its own.
+func (s *state) rejectEach(t *task, why func(*task) error) {
+	for n := range t.size() {
+		s.do(action{kind: actReject, task: t, from: int32(t.first() + n), err: why(t)})
+	}
+}

@@ -206,7 +206,7 @@ func (s *simulation) becomeReady(w *simWorker) {
 		w.claims = claims
 	}
 	w.ready = true
-	s.update(func(st *state) { st.becameReady(w.id, w.claims, func(*task) error { return nil }, s.now) })
+	s.update(func(st *state) { st.becameReady(w.id, w.claims, false, func(*task) error { return nil }, s.now) })
 }
 
 // start has the worker start the first of its calls, if it may.

@@ -19,7 +19,7 @@ type Stats struct {
 
 func (s *state) snapshot() Stats {
 	stats := s.stats
-	stats.Queued = s.queue.len
+	stats.Queued = s.queue.calls
 	stats.Idle = len(s.spare)
 	for _, w := range s.workers {
 		if w.phase == starting || w.phase == ready {
@@ -28,9 +28,7 @@ func (s *state) snapshot() Stats {
 			stats.Leaving++
 		}
 		for _, f := range w.calls {
-			if f.task != nil {
-				stats.Sent++
-			}
+			stats.Sent += int(max(f.cut-f.done, 0))
 		}
 	}
 	return stats

@@ -10,14 +10,15 @@ import (
 	"github.com/seed7d1be1d5/concurrent/ipc"
 )
 
-// task is one accepted call. Its first block is fixed at submission. The second belongs to the pool's state, but for id and
-// claims, which the call's lease reads as well: they change only while the call is not lent.
+// task is one accepted call, or several of a chunk that wait or travel together. Its first block is fixed at submission. The second
+// belongs to the pool's state, but for id and claims, which the call's lease reads as well: they change only while the
+// call is not lent.
 type task struct {
-	call  futures.Call
+	call  futures.Call // nil if span is not
 	fn    *function
-	arg   []byte   // encoded
+	arg   []byte   // encoded; nil if span is not
 	short [16]byte // of which arg is a part, if that is short
-	batch uint64   // calls of one batch go to one worker together; 0 is none
+	span  *span    // nil if it is one call
 
 	next, prev  *task // in the queue
 	queued      bool
@@ -28,7 +29,7 @@ type task struct {
 	attempt     int32                // which attempt is its latest: sent, and not taken back
 	retries     int                  // how often it may still run again
 	written     atomic.Int64         // when the request had been written as a whole, in nanoseconds since epoch; 0 before. Set by the link
-	interrupted error                // why its ctx is done, once it has started
+	interrupted error                // why its ctx is done, once it has started; of a span: the call that runs
 	id          uint64               // at the worker that has it
 	alone       atomic.Pointer[link] // of a worker that was sent it and had nothing else. Set by the pool
 	claims      *ipc.Claims          // of that worker; nil if it takes one call at a time
@@ -39,6 +40,16 @@ func often(n *uint8) { *n = max(*n, *n+1) }
 
 // epoch is where task.written begins to count.
 var epoch = time.Now()
+
+// Cancelled implements [futures.Holder].
+func (t *task) Cancelled() {
+	t.fn.pool.update(func(s *state) { s.cancelled(t, time.Now()) })
+}
+
+// Interrupt implements [futures.Holder].
+func (t *task) Interrupt(cause error) {
+	t.fn.pool.update(func(s *state) { s.interrupt(t, cause, time.Now()) })
+}
 
 // Attend implements [futures.Attendant].
 func (t *task) Attend() {
@@ -54,6 +65,12 @@ func (t *task) Help() {
 	}
 }
 
+// Started implements [futures.Lease]. A slot that a worker has scribbled over counts as started: what it has, it may have run.
+func (t *task) Started() bool { return t.claims.State(t.id) != ipc.ClaimQueued }
+
+// Withdraw implements [futures.Lease].
+func (t *task) Withdraw() bool { return t.claims.Withdraw(t.id) }
+
 // updater is the pool as a task sees it: the owner of the state.
 type updater interface{ update(event func(*state)) }
 
@@ -62,44 +79,88 @@ type function struct {
 	pool    updater
 	name    string
 	in, out string // fingerprints of the types
-
-	decodes bool // the result may have decoding methods of its own
+	decodes bool   // the result may have decoding methods of its own
 
 	cost  time.Duration // how long its calls take, learned by the state
 	timed bool          // cost says something
 }
 
-// Cancelled implements [futures.Holder].
-func (t *task) Cancelled() {
-	t.fn.pool.update(func(s *state) { s.cancelled(t, time.Now()) })
+func (t *task) hold() bool {
+	if t.span != nil {
+		return t.span.chunk.Hold(t)
+	}
+	return t.call.Hold(t)
 }
 
-// Interrupt implements [futures.Holder].
-func (t *task) Interrupt(cause error) {
-	t.fn.pool.update(func(s *state) { s.interrupt(t, cause, time.Now()) })
+// start marks it as running, for a worker without claims. On false it was cancelled.
+func (t *task) start() bool {
+	if t.span != nil {
+		return t.span.live()
+	}
+	return t.call.Start()
 }
 
-// Started implements [futures.Lease]. A slot that a worker has scribbled over counts as started: what it has, it may have run.
-func (t *task) Started() bool { return t.claims.State(t.id) != ipc.ClaimQueued }
-
-// Withdraw implements [futures.Lease].
-func (t *task) Withdraw() bool { return t.claims.Withdraw(t.id) }
-
-// takeBack makes the call the pool's again if its worker has not started it.
-func (t *task) takeBack() bool {
-	if t.claims == nil {
-		return false
+// lend leaves it to the claims whether it has started. On false it was cancelled.
+func (t *task) lend() bool {
+	if t.span != nil {
+		return t.span.live()
 	}
-	if t.again {
-		return t.Withdraw()
+	return t.call.Lend(t)
+}
+
+func (t *task) timeout() time.Duration {
+	if t.span != nil {
+		return t.span.chunk.Timeout()
 	}
-	return t.call.Recall()
+	return t.call.Timeout()
+}
+
+func (t *task) context() context.Context {
+	if t.span != nil {
+		return t.span.chunk.Context()
+	}
+	return t.call.Context()
+}
+
+// reject settles call n of it with err.
+func (t *task) reject(n int, err error) {
+	if t.span != nil {
+		t.span.chunk.Reject(n, err)
+		return
+	}
+	t.call.Reject(err)
+}
+
+// cancel settles it as cancelled, unless it has started.
+func (t *task) cancel() {
+	if t.span != nil {
+		t.span.cancel()
+		return
+	}
+	t.call.Cancel()
+}
+
+// out is room for the result of call n of it.
+func (t *task) out(n int) any {
+	if t.span != nil {
+		return t.span.chunk.Out(n)
+	}
+	return t.call.Out()
+}
+
+// resolve settles call n of it with what is in out.
+func (t *task) resolve(n int) {
+	if t.span != nil {
+		t.span.chunk.Resolve(n)
+		return
+	}
+	t.call.Resolve()
 }
 
 // meta is what the request of an attempt says of the call besides its argument.
 func (t *task) meta(attempt int32) ipc.Meta {
-	m := ipc.Meta{Timeout: int64(t.call.Timeout())}
-	if deadline, ok := t.call.Context().Deadline(); ok {
+	m := ipc.Meta{Timeout: int64(t.timeout())}
+	if deadline, ok := t.context().Deadline(); ok {
 		m.Deadline = deadline.UnixNano()
 	}
 	if attempt > 1 {
@@ -113,49 +174,9 @@ func reason(t *task, cause error) string {
 	switch {
 	case errors.Is(cause, futures.ErrTimeout):
 		return ipc.ReasonTimeout
-	case errors.Is(t.call.Context().Err(), context.DeadlineExceeded):
+	case errors.Is(t.context().Err(), context.DeadlineExceeded):
 		return ipc.ReasonDeadline
 	default:
 		return ipc.ReasonCancelled
 	}
-}
-
-// queue is a list of waiting tasks, oldest first. A task is in one queue at most.
-type queue struct {
-	head, tail *task
-	len        int
-}
-
-func (q *queue) pushBack(t *task) { q.insert(t, q.tail, nil) }
-
-func (q *queue) pushFront(t *task) { q.insert(t, nil, q.head) }
-
-func (q *queue) insert(t, prev, next *task) {
-	t.prev, t.next, t.queued = prev, next, true
-	if prev == nil {
-		q.head = t
-	} else {
-		prev.next = t
-	}
-	if next == nil {
-		q.tail = t
-	} else {
-		next.prev = t
-	}
-	q.len++
-}
-
-func (q *queue) remove(t *task) {
-	if t.prev == nil {
-		q.head = t.next
-	} else {
-		t.prev.next = t.next
-	}
-	if t.next == nil {
-		q.tail = t.prev
-	} else {
-		t.next.prev = t.prev
-	}
-	t.prev, t.next, t.queued = nil, nil, false
-	q.len--
 }

@@ -24,7 +24,7 @@ func serve(table offered) error {
 	}
 	features := []string{ipc.FeatureCancel}
 	if pipes.claims != nil {
-		features = append(features, ipc.FeatureClaims)
+		features = append(features, ipc.FeatureClaims, ipc.FeatureChunk)
 	}
 	if pipes.ring != nil {
 		features = append(features, ipc.FeatureRing)

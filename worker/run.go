@@ -11,12 +11,53 @@ import (
 	"github.com/seed7d1be1d5/concurrent/ipc"
 )
 
-// run makes one call and responds.
+// run makes the calls of a request, or what is left of them, and responds to each.
 func (s *session) run(r *request) {
-	if s.claims != nil && r.id != ipc.InitializerID && !s.claims.Start(r.id) {
-		s.respond(r, ipc.AppendFailure(s.frame[:0], r.id, ipc.Failure{Kind: ipc.FailedWithdrawn}))
-		return
+	for r.begun < r.calls {
+		if !s.claim(r) {
+			for ; r.begun < r.calls; r.begun++ {
+				id := r.first + uint64(r.begun)
+				s.respond(id, ipc.AppendFailure(s.frame[:0], id, ipc.Failure{Kind: ipc.FailedWithdrawn}), nil)
+			}
+			return
+		}
+		if r.begun > 0 {
+			s.next(r)
+		}
+		r.begun++
+		s.call(r)
 	}
+}
+
+// claim asks whether the next call of r may be started.
+func (s *session) claim(r *request) bool {
+	switch {
+	case s.claims == nil || r.first == ipc.InitializerID:
+		return true
+	case r.begun == 0:
+		return s.claims.Start(r.first)
+	default:
+		return s.claims.Advance(r.first, r.first+uint64(r.begun))
+	}
+}
+
+// next goes on to the next call of a chunk.
+func (s *session) next(r *request) {
+	if len(s.contexts) == 0 {
+		s.contexts = make([]callContext, min(r.calls-r.begun, 32))
+	}
+	ctx := &s.contexts[0]
+	s.contexts = s.contexts[1:]
+	ctx.meta = &r.meta
+	s.mu.Lock()
+	r.id++
+	r.ctx = ctx
+	s.begun++
+	s.mu.Unlock()
+}
+
+// call makes one call and responds.
+func (s *session) call(r *request) {
 	if s.ring != nil && s.clock == 0 {
 		s.clock = time.Since(start)
 		s.told = s.clock
@@ -26,13 +67,12 @@ func (s *session) run(r *request) {
 		return
 	}
 	call := r.fn.NewInvocation()
-	if err := ipc.DecodeValue(r.arg, call.Arg()); err != nil {
+	if err := s.decode(r, call.Arg()); err != nil {
 		s.fail(r, ipc.Failure{Kind: ipc.FailedArgument, Message: err.Error()})
 		return
 	}
-	r.arg = nil
 	r.ctx.begin()
-	err := call.Run(&r.ctx)
+	err := call.Run(r.ctx)
 	r.ctx.end()
 	if err != nil {
 		var task *futures.TaskError
@@ -46,17 +86,30 @@ func (s *session) run(r *request) {
 		return
 	}
 	s.finish(r)
-	s.respond(r, frame)
+	s.respond(r.id, frame, ipc.ResultIn(frame))
+}
+
+// decode takes the next argument.
+func (s *session) decode(r *request, into any) error {
+	if !r.chunk {
+		arg := r.args
+		r.args = nil
+		return ipc.DecodeValue(arg, into)
+	}
+	n, err := ipc.DecodeNext(r.args, into)
+	r.args = r.args[n:]
+	return err
 }
 
 func (s *session) fail(r *request, f ipc.Failure) {
 	s.finish(r)
-	s.respond(r, ipc.AppendFailure(s.frame[:0], r.id, f))
+	s.respond(r.id, ipc.AppendFailure(s.frame[:0], r.id, f), nil)
 }
 
+// finish says that a call is over. For a call of a chunk the beginning of the next one says so.
 func (s *session) finish(r *request) {
-	if s.claims != nil && r.id != ipc.InitializerID {
-		s.claims.Finish(r.id)
+	if s.claims != nil && !r.chunk && r.first != ipc.InitializerID {
+		s.claims.Finish(r.first)
 	}
 }
 
@@ -65,26 +118,27 @@ const (
 	keepFrame = 1 << 20
 
 	// tellEvery is how long responses may wait in the ring while further calls run.
-	tellEvery = 100 * time.Microsecond
+	tellEvery = 300 * time.Microsecond
 )
 
 // respond gives a response to the host before the next call begins: what that one may do to the process must not take the
-// result of this one along. The process ends if the host does not listen any more.
-func (s *session) respond(r *request, frame []byte) {
+// result of this one along. The process ends if the host does not listen any more. result is a part of frame, unless the
+// call failed.
+func (s *session) respond(id uint64, frame, result []byte) {
 	if s.frame = frame; cap(frame) > keepFrame {
 		s.frame = nil
 	}
-	if s.ring == nil || r.id == ipc.InitializerID || !s.leave(frame) {
+	if s.ring == nil || id == ipc.InitializerID || !s.leave(id, frame, result) {
 		s.write(frame)
 	}
 }
 
 // leave puts a response into the ring. It reports false if there is no room.
-func (s *session) leave(frame []byte) bool {
+func (s *session) leave(id uint64, frame, result []byte) bool {
 	now := time.Since(start)
 	took := now - s.clock
 	s.clock = now
-	if !s.ring.Put(ipc.Body(frame), took) {
+	if !s.ring.Put(ipc.Entry{ID: id, Took: took, Result: result, Body: ipc.Body(frame)}) {
 		return false
 	}
 	if now-s.told > tellEvery || s.ring.Filling() {

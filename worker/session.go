@@ -32,9 +32,10 @@ type session struct {
 	room   []byte // for the arguments of requests to come
 
 	// Of whoever runs.
-	frame []byte        // the response in the making
-	clock time.Duration // since start, when the last call ended; zero if there was a wait since
-	told  time.Duration // when the host was last told of responses in the ring, or would have been
+	frame    []byte        // the response in the making
+	contexts []callContext // for calls to come
+	clock    time.Duration // since start, when the last call ended; zero if there was a wait since
+	told     time.Duration // when the host was last told of responses in the ring, or would have been
 
 	mu      sync.Mutex
 	reading bool       // somebody reads
@@ -48,13 +49,19 @@ type session struct {
 // start is where clocks begin.
 var start = time.Now()
 
-// request is one call, from its arrival to its response.
+// request is one call, from its arrival to its response, or a chunk of calls.
 type request struct {
-	id   uint64
-	fn   futures.Callable // nil if there is none
-	meta ipc.Meta
-	arg  []byte
-	ctx  callContext
+	first uint64           // id of the first call
+	calls int              // how many there are
+	chunk bool             // they came as a chunk, be it of one
+	fn    futures.Callable // nil if there is none
+	meta  ipc.Meta
+	args  []byte // of the calls that are not begun
+
+	begun int          // so many calls
+	id    uint64       // of the call that was begun last, or is next; guarded by the session's mu, like ctx
+	ctx   *callContext // of that call
+	alone callContext  // which is this one for the first call
 }
 
 func newSession(table offered, frames *ipc.Reader, responses *os.File, maxBody uint32) *session {
@@ -66,8 +73,8 @@ func newSession(table offered, frames *ipc.Reader, responses *os.File, maxBody u
 
 // serve returns when the host lets go: nil at the end of its requests.
 func (s *session) serve() error {
-	go s.work() // both end with the process
-	go s.work()
+	go s.work(nil) // both end with the process
+	go s.work(nil)
 	if err := <-s.over; !errors.Is(err, io.EOF) {
 		return err
 	}
@@ -78,17 +85,20 @@ func (s *session) serve() error {
 const standBy = time.Millisecond
 
 // work is the life of each of the two.
-func (s *session) work() {
-	var mine *request
+func (s *session) work(mine *request) {
 	defer func() {
 		if mine == nil {
 			return
 		}
 		// A function left by runtime.Goexit, and took the goroutine with it.
 		s.fail(mine, ipc.TaskFailure(futures.GoexitError(mine.fn.Name())))
-		s.ended()
-		go s.work()
+		go s.work(mine)
 	}()
+	if mine != nil { // the rest of a chunk
+		s.run(mine)
+		mine = nil
+		s.ended()
+	}
 	var seen uint64 // calls begun when this one last stood by
 	s.mu.Lock()
 	for {
@@ -171,7 +181,7 @@ func (s *session) read() error {
 			return err
 		}
 		switch {
-		case m.Kind == ipc.KindRequest:
+		case m.Kind == ipc.KindRequest || m.Kind == ipc.KindChunk:
 			r, err := s.newRequest(m)
 			if err != nil {
 				return err
@@ -205,13 +215,17 @@ const (
 
 // newRequest copies what outlives the frame.
 func (s *session) newRequest(m ipc.Message) (*request, error) {
-	r := &request{id: m.ID, fn: s.table.byName[string(m.Name)], arg: s.keep(m.Value)}
+	r := &request{first: m.ID, id: m.ID, calls: 1, fn: s.table.byName[string(m.Name)], args: s.keep(m.Value)}
+	if m.Kind == ipc.KindChunk {
+		r.calls, r.chunk = m.Calls, true
+	}
 	if len(m.Meta) > 0 {
 		if err := ipc.DecodeParam(m.Meta, &r.meta); err != nil {
 			return nil, err
 		}
 	}
-	r.ctx.meta = &r.meta
+	r.alone.meta = &r.meta
+	r.ctx = &r.alone
 	return r, nil
 }
 
@@ -233,7 +247,7 @@ func (s *session) cancel(c ipc.CancelParam) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.current
-	if r == nil || r.id != c.ID {
+	if r == nil || r.id != c.ID { // of a chunk only the call that runs can be cancelled: the others are withdrawn
 		i := slices.IndexFunc(s.queue, func(r *request) bool { return r.id == c.ID })
 		if i < 0 {
 			return
