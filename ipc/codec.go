@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"sync"
 
 	"github.com/vmihailenco/msgpack/v5"
@@ -84,6 +85,17 @@ func DecodeNext(src []byte, into any) (n int, err error) {
 		return n, notShareable("decode", t, err)
 	}
 	return n, nil
+}
+
+// DecodeShared is [DecodeValue] for bytes that another process may change meanwhile.
+func DecodeShared(src []byte, into any) error {
+	switch into.(type) {
+	case *string, *[]byte: // each byte is looked at once
+		if n := decodeScalar(src, into); n > 0 && n == len(src) {
+			return nil
+		}
+	}
+	return DecodeValue(slices.Clone(src), into)
 }
 
 func notShareable(verb string, t reflect.Type, err error) error {

@@ -12,10 +12,12 @@ import (
 type Kind uint64
 
 const (
-	KindRequest      Kind = 0 // [0, id, function, meta or nil, argument]
-	KindResponse     Kind = 1 // [1, id, failure or nil, result]
-	KindNotification Kind = 2 // [2, name, [parameter]]
-	KindChunk        Kind = 3 // [3, id of the first, function, meta or nil, [argument, ...]]
+	KindRequest        Kind = 0 // [0, id, function, meta or nil, argument]
+	KindResponse       Kind = 1 // [1, id, failure or nil, result]
+	KindNotification   Kind = 2 // [2, name, [parameter]]
+	KindChunk          Kind = 3 // [3, id of the first, function, meta or nil, [argument, ...]]
+	KindPlacedRequest  Kind = 4 // [4, id, function, meta or nil, offset, length]
+	KindPlacedResponse Kind = 5 // [5, id, offset, length]
 )
 
 // Names of notifications. A name that is not known is ignored.
@@ -38,6 +40,7 @@ type Message struct {
 	Calls   int    // chunk: how many arguments there are
 	Failure []byte // response: an encoded [Failure], or empty
 	Value   []byte // request: the argument; chunk: the arguments; response: the result; notification: the parameter. Not yet checked: see [DecodeValue]
+	Place   Place  // placed request: of the argument; placed response: of the result. Not yet checked: see [Arena]
 }
 
 // Meta is what a request says besides its argument.
@@ -92,34 +95,35 @@ func AppendRequest(dst []byte, id uint64, function string, meta Meta, arg []byte
 
 // AppendRequestHead appends a frame with a request up to its argument, an encoded value of argLen bytes that has to follow.
 func AppendRequestHead(dst []byte, id uint64, function string, meta Meta, argLen int) []byte {
-	start := len(dst)
-	dst = append(beginFrame(dst), 0x95, byte(KindRequest))
-	dst = appendUint(dst, id)
-	dst = appendString(dst, function)
-	if meta == (Meta{}) {
-		dst = append(dst, msgpackNil)
-	} else {
-		dst = appendParam(dst, meta)
-	}
-	return endFrame(dst, start, argLen)
+	return endFrame(appendCalls(beginFrame(dst), 5, KindRequest, id, function, meta), len(dst), argLen)
 }
+
+// AppendPlacedRequest appends a frame with a request whose argument lies in the arena.
+func AppendPlacedRequest(dst []byte, id uint64, function string, meta Meta, p Place) []byte {
+	out := appendCalls(beginFrame(dst), 6, KindPlacedRequest, id, function, meta)
+	return endFrame(appendPlace(out, p), len(dst), 0)
+}
+
+// appendCalls appends the head of a message of some elements, and what every message says that brings calls.
+func appendCalls(dst []byte, elements byte, kind Kind, id uint64, function string, meta Meta) []byte {
+	dst = append(dst, 0x90|elements, byte(kind))
+	dst = appendString(appendUint(dst, id), function)
+	if meta == (Meta{}) {
+		return append(dst, msgpackNil)
+	}
+	return appendParam(dst, meta)
+}
+
+func appendPlace(dst []byte, p Place) []byte { return appendUint(appendUint(dst, p.Offset), p.Len) }
 
 // MaxChunk is how many calls a chunk may have at most.
 const MaxChunk = 1 << 15
 
 // AppendChunkHead appends a frame with a chunk of calls up to its arguments, which are encoded values, argsLen bytes of them in all.
 func AppendChunkHead(dst []byte, id uint64, function string, meta Meta, calls, argsLen int) []byte {
-	start := len(dst)
-	dst = append(beginFrame(dst), 0x95, byte(KindChunk))
-	dst = appendUint(dst, id)
-	dst = appendString(dst, function)
-	if meta == (Meta{}) {
-		dst = append(dst, msgpackNil)
-	} else {
-		dst = appendParam(dst, meta)
-	}
-	dst = binary.BigEndian.AppendUint16(append(dst, 0xDC), uint16(calls))
-	return endFrame(dst, start, argsLen)
+	out := appendCalls(beginFrame(dst), 5, KindChunk, id, function, meta)
+	out = binary.BigEndian.AppendUint16(append(out, 0xDC), uint16(calls))
+	return endFrame(out, len(dst), argsLen)
 }
 
 // AppendResult appends a frame with the response of a call that went well; result is encoded on the way, and if it cannot
@@ -143,6 +147,12 @@ func ResultIn(frame []byte) []byte {
 	c := cursor{rest: frame[headerLen+2:]}
 	c.uint()
 	return c.rest[1:]
+}
+
+// AppendPlacedResult appends a frame with the response of a call that went well and whose result lies in the arena.
+func AppendPlacedResult(dst []byte, id uint64, p Place) []byte {
+	out := append(beginFrame(dst), 0x94, byte(KindPlacedResponse))
+	return endFrame(appendPlace(appendUint(out, id), p), len(dst), 0)
 }
 
 // AppendFailure appends a frame with the response of a call that failed. Long texts are cut.
@@ -186,7 +196,7 @@ func ParseMessage(body []byte) (Message, error) {
 	c := cursor{rest: body}
 	size := c.array()
 	m := Message{Kind: Kind(c.uint())}
-	want := -1
+	want, placed := -1, false
 	switch m.Kind {
 	case KindRequest:
 		want = 5
@@ -203,9 +213,17 @@ func ParseMessage(body []byte) (Message, error) {
 		want = 3
 		m.Name = c.string()
 		c.bad = c.bad || c.array() != 1
+	case KindPlacedRequest:
+		want, placed = 6, true
+		m.ID, m.Name, m.Meta = c.uint(), c.string(), c.optional()
+		m.Place = Place{c.uint(), c.uint()}
+	case KindPlacedResponse:
+		want, placed = 4, true
+		m.ID = c.uint()
+		m.Place = Place{c.uint(), c.uint()}
 	}
 	m.Value = c.rest
-	if c.bad || size != want || len(m.Value) == 0 {
+	if c.bad || size != want || (len(m.Value) == 0) != placed {
 		return Message{}, fmt.Errorf("%w: not a message: %q", ErrProtocol, body[:min(len(body), 32)])
 	}
 	return m, nil

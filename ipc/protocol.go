@@ -20,6 +20,7 @@ const (
 	FDResponses = 4 // the worker writes frames
 	FDClaims    = 5 // the claim table, to be mapped shared
 	FDRing      = 6 // the ring of responses, to be mapped shared
+	FDArena     = 7 // the arena of large values, to be mapped shared
 )
 
 // Features that a worker may offer in hello and the host may take up in welcome.
@@ -28,6 +29,7 @@ const (
 	FeatureCancel = "cancel" // the worker understands cancel while a call runs
 	FeatureRing   = "ring"   // the worker may leave responses in the ring
 	FeatureChunk  = "chunk"  // several calls may come in one message; needs claims
+	FeatureArena  = "arena"  // large values may lie in the arena
 )
 
 // MaxHello bounds the body of the first frame of a worker, which is read before anything is known about it.

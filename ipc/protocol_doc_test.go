@@ -164,6 +164,8 @@ func TestDocumentHasTheBytesOfEveryMessage(t *testing.T) {
 		"request":             AppendRequest(nil, 1, "demo.Double", Meta{}, []byte{0x15}),
 		"request with meta":   AppendRequest(nil, 300, "demo.Double", Meta{Timeout: 1_500_000_000, Deadline: 1_800_000_000_000_000_000, Attempt: 2}, []byte{0x15}),
 		"chunk":               append(AppendChunkHead(nil, 7, "demo.Double", Meta{}, 3, 3), 0x15, 0x16, 0x17),
+		"placed request":      AppendPlacedRequest(nil, 1, "demo.Double", Meta{}, Place{4096, 65536}),
+		"placed response":     AppendPlacedResult(nil, 1, Place{4096 + 32<<20, 65536}),
 		"result":              result,
 		"failure":             AppendFailure(nil, 1, Failure{Kind: FailedTask, Type: "OSError", Message: "no such file", Stack: "at line 7", Codes: []string{"fs.ErrNotExist"}}),
 		"withdrawn":           AppendFailure(nil, 2, Failure{Kind: FailedWithdrawn}),

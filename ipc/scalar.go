@@ -46,6 +46,22 @@ func appendScalar(dst []byte, v any) ([]byte, bool) {
 	return dst, false
 }
 
+// RoomFor is how many bytes the encoding of the text or the bytes that v points to takes at most; 0 if v is something else.
+func RoomFor(v any) int {
+	const head = 5
+	switch v := v.(type) {
+	case *string:
+		if v != nil {
+			return head + len(*v)
+		}
+	case *[]byte:
+		if v != nil {
+			return head + len(*v)
+		}
+	}
+	return 0
+}
+
 func appendInt(dst []byte, n int64) []byte {
 	switch {
 	case n >= 0:
@@ -132,7 +148,7 @@ func decodeScalar(src []byte, into any) int {
 		}
 	case *[]byte:
 		if begin, end := extent(src, 0, 0, 0xC4); into != nil && end > 0 {
-			*into = append(make([]byte, 0, end-begin), src[begin:end]...)
+			*into = append([]byte{}, src[begin:end]...) // make would clear it first
 			return end
 		}
 	}

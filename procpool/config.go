@@ -118,6 +118,11 @@ type Config struct {
 	// MaxQueue is the number of calls that may wait for a worker before Submit waits itself. Zero means no limit.
 	MaxQueue int
 
+	// ArenaSize is how many bytes of memory each worker shares with this process for arguments and results of 32 KiB and more, half of them
+	// for arguments and half for results. What finds no room in it travels through the pipe, which is slower. Memory is taken
+	// as far as it is used, and given back when the worker leaves. Zero means 64 MiB; [NoArena] means none.
+	ArenaSize int
+
 	// Env is the environment of the workers, as in exec.Cmd. Nil means that of this process.
 	Env []string
 
@@ -141,6 +146,15 @@ const (
 	defaultStartTimeout = 30 * time.Second
 	defaultKillGrace    = 2 * time.Second
 	defaultMaxCrashes   = 10
+	defaultArenaSize    = 64 << 20
+)
+
+// NoArena as Config.ArenaSize makes every value travel through the pipe.
+const NoArena = -1
+
+const (
+	minArenaSize = 1 << 20
+	maxArenaSize = 4 << 30
 )
 
 // complete checks every field and fills in the defaults. It reports all mistakes at once.
@@ -164,6 +178,9 @@ func (c Config) complete() (Config, error) {
 		if n.value < 0 {
 			bad(n.field, "%d is negative", n.value)
 		}
+	}
+	if n := int64(c.ArenaSize); n != 0 && n != NoArena && (n < minArenaSize || n > maxArenaSize) {
+		bad("ArenaSize", "%d bytes: it must be from %d to %d, zero for the default, or NoArena", n, minArenaSize, int64(maxArenaSize))
 	}
 	if c.OnCrash > ReplaceWorker {
 		bad("OnCrash", "%v is no policy", c.OnCrash)
@@ -198,6 +215,14 @@ func (c Config) complete() (Config, error) {
 	}
 	if c.MaxCrashes == 0 {
 		c.MaxCrashes = max(defaultMaxCrashes, 3*c.MaxWorkers)
+	}
+	switch c.ArenaSize {
+	case 0:
+		c.ArenaSize = defaultArenaSize
+	case NoArena:
+		c.ArenaSize = 0
+	default:
+		c.ArenaSize = (c.ArenaSize + 4095) &^ 4095
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

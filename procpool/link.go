@@ -24,9 +24,10 @@ type link struct {
 	stderr  tail
 	drains  sync.WaitGroup // the two that drain the worker's output
 	writer  sync.WaitGroup
-	cancels bool // the worker understands cancel; set before the writer starts
-	late    bool // the start took all of Config.StartTimeout
-	killed  bool // the process had not ended by itself when end was done with it
+	cancels bool       // the worker understands cancel; set before the writer starts
+	arena   *ipc.Arena // nil if every value travels in its message; set before the writer starts
+	late    bool       // the start took all of Config.StartTimeout
+	killed  bool       // the process had not ended by itself when end was done with it
 
 	mu      sync.Mutex
 	process *process       // nil until it was started
@@ -77,7 +78,7 @@ func (l *link) live() {
 	l.pool.config.Logger.Debug("procpool: worker ready", "pid", l.pid(), "build", peer.hello.Build)
 	l.writer.Go(l.write)
 	l.tell(func(s *state, now time.Time) { s.becameReady(l.id, peer.claims, peer.chunks, peer.refuse, now) })
-	l.in = inbound{frames: peer.frames, ring: peer.ring, due: ipc.InitializerID + 1}
+	l.in = inbound{frames: peer.frames, ring: peer.ring, arena: l.arena, due: ipc.InitializerID + 1}
 	cause := l.readAll()
 	end := l.end(cause == nil)
 	if cause == nil {
@@ -138,6 +139,14 @@ func (l *link) start() (peer, error) {
 		}
 		welcome.Features = append(welcome.Features, ipc.FeatureRing)
 	}
+	if slices.Contains(hello.Features, ipc.FeatureArena) {
+		if l.arena, err = l.process.arena(); err != nil {
+			return peer{}, err
+		}
+		if l.arena != nil {
+			welcome.Features = append(welcome.Features, ipc.FeatureArena)
+		}
+	}
 	frames.SetLimit(ipc.MaxBody)
 	greeting := ipc.AppendNotification(nil, ipc.Welcome, welcome)
 	greeting = ipc.AppendNotification(greeting, "grease", nil) // workers ignore what they do not know, and this keeps it so
@@ -161,7 +170,7 @@ func (l *link) spawn(env []string) (*plugged, error) {
 		cmd.Env = os.Environ()
 	}
 	cmd.Env = append(slices.Clip(cmd.Env), env...)
-	process, err := startProcess(cmd)
+	process, err := startProcess(cmd, config.ArenaSize)
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ type process struct {
 	state                               *os.ProcessState
 }
 
-func startProcess(*exec.Cmd) (*process, error)       { return nil, errors.ErrUnsupported }
+func startProcess(*exec.Cmd, int) (*process, error)  { return nil, errors.ErrUnsupported }
 func (p *process) signal(syscall.Signal)             {}
 func (p *process) setDeadline(time.Time)             {}
 func (p *process) tryWrite([]byte) bool              { return false }
@@ -30,5 +30,6 @@ func (p *process) pid() int                          { return 0 }
 func (p *process) close()                            {}
 func (p *process) claims() (*ipc.Claims, error)      { return nil, errors.ErrUnsupported }
 func (p *process) ring() (*ipc.Ring, error)          { return nil, errors.ErrUnsupported }
+func (p *process) arena() (*ipc.Arena, error)        { return nil, errors.ErrUnsupported }
 func signalOf(*os.ProcessState) (sig syscall.Signal) { return sig }
 func maxRSS(*os.ProcessState) int64                  { return 0 }

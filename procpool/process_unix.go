@@ -35,7 +35,7 @@ type process struct {
 	stdout                    *os.File // this host reads
 	stderr                    *os.File // this host reads
 	rawRequests, rawResponses syscall.RawConn
-	memory                    [][]byte // shared with the worker: the claim table, the ring
+	memory                    [][]byte // shared with the worker: the claim table, the ring, the arena if there is one
 	exited                    chan struct{}
 	state                     *os.ProcessState // set before exited is closed
 
@@ -43,8 +43,9 @@ type process struct {
 	reaped bool // the pid may be somebody else's
 }
 
-// startProcess starts cmd as the leader of a process group, with pipes, claim table and ring as its descriptors 3 to 6.
-func startProcess(cmd *exec.Cmd) (p *process, err error) {
+// startProcess starts cmd as the leader of a process group, with pipes, claim table and ring as its descriptors 3 to 6, and an
+// arena of arenaSize bytes, unless that is 0, as 7.
+func startProcess(cmd *exec.Cmd, arenaSize int) (p *process, err error) {
 	var theirs, ours []*os.File
 	defer func() {
 		for _, f := range theirs {
@@ -89,7 +90,11 @@ func startProcess(cmd *exec.Cmd) (p *process, err error) {
 	}
 	cmd.Stdout, cmd.Stderr = childStdout, childStderr
 	cmd.ExtraFiles = []*os.File{childRequests, childResponses}
-	for _, size := range []int{claimSlots * 8, ipc.RingMemory(ringSize)} {
+	sizes := []int{claimSlots * 8, ipc.RingMemory(ringSize)}
+	if arenaSize > 0 {
+		sizes = append(sizes, ipc.ArenaMemory(arenaSize))
+	}
+	for _, size := range sizes {
 		var file *os.File
 		if file, err = p.share(size); err != nil {
 			p.unmap()
@@ -219,6 +224,14 @@ func (p *process) claims() (*ipc.Claims, error) { return ipc.NewClaims(p.memory[
 
 // ring lays the ring over the memory shared with the worker.
 func (p *process) ring() (*ipc.Ring, error) { return ipc.NewRing(p.memory[1]) }
+
+// arena lays the arena over the memory shared with the worker; nil without one.
+func (p *process) arena() (*ipc.Arena, error) {
+	if len(p.memory) < 3 {
+		return nil, nil
+	}
+	return ipc.NewHostArena(p.memory[2])
+}
 
 func signalOf(s *os.ProcessState) syscall.Signal {
 	if ws, ok := s.Sys().(syscall.WaitStatus); ok && ws.Signaled() {

@@ -117,44 +117,75 @@ const directWrite = 32 << 10
 func (l *link) writeBatch(buf []byte, batch []action) ([]byte, error) {
 	written := 0 // so many of batch
 	for i, a := range batch {
-		var arg []byte
+		var large []byte // follows buf
 		switch {
 		case a.kind == actSend:
-			arg = a.task.arg
-			if v := a.task.span; v != nil {
-				arg = v.chunk.Args(int(a.from), int(a.from+a.n))
+			if len(buf) > 0 && len(a.args()) >= ipc.MinShared { // which should not wait for a long copy
+				if err := l.writeOut(buf, nil, batch[written:i]); err != nil {
+					return buf, err
+				}
+				buf, written = buf[:0], i
 			}
-			if meta := a.task.meta(a.attempt); a.n == 1 {
-				buf = ipc.AppendRequestHead(buf, a.id, a.task.fn.name, meta, len(arg))
-			} else {
-				buf = ipc.AppendChunkHead(buf, a.id, a.task.fn.name, meta, int(a.n), len(arg))
-			}
-			if len(arg) < directWrite {
-				buf, arg = append(buf, arg...), nil
-			}
+			buf, large = l.appendCalls(buf, a)
 		case l.cancels: // a worker that cannot is left alone until it is killed
 			buf = ipc.AppendNotification(buf, ipc.Cancel, ipc.CancelParam{ID: a.id, Reason: a.reason})
 		}
-		if arg == nil && len(buf) < directWrite && i < len(batch)-1 {
+		if large == nil && len(buf) < directWrite && i < len(batch)-1 {
 			continue
 		}
-		for _, b := range [][]byte{buf, arg} {
-			if len(b) == 0 {
-				continue
-			}
-			if _, err := l.process.requests.Write(b); err != nil {
-				return buf, err
-			}
+		if err := l.writeOut(buf, large, batch[written:i+1]); err != nil {
+			return buf, err
 		}
-		buf = buf[:0]
-		now := int64(time.Since(epoch))
-		for ; written <= i; written++ {
-			if t := batch[written].task; t != nil {
-				t.written.Store(now)
-			}
-		}
+		buf, written = buf[:0], i+1
 	}
 	return buf, nil
+}
+
+// appendCalls appends the message that sends what a says. Large arguments come back by themselves: they follow the message.
+func (l *link) appendCalls(buf []byte, a action) (out, large []byte) {
+	name, meta, args := a.task.fn.name, a.task.meta(a.attempt), a.args()
+	switch {
+	case a.n > 1:
+		buf = ipc.AppendChunkHead(buf, a.id, name, meta, int(a.n), len(args))
+	case l.arena != nil && len(args) >= ipc.MinShared:
+		if p, ok := l.arena.PutArgument(a.id, args); ok {
+			return ipc.AppendPlacedRequest(buf, a.id, name, meta, p), nil
+		}
+		fallthrough
+	default:
+		buf = ipc.AppendRequestHead(buf, a.id, name, meta, len(args))
+	}
+	if len(args) < directWrite {
+		return append(buf, args...), nil
+	}
+	return buf, args
+}
+
+// args are the encoded arguments of the calls that an action sends.
+func (a action) args() []byte {
+	if v := a.task.span; v != nil {
+		return v.chunk.Args(int(a.from), int(a.from+a.n))
+	}
+	return a.task.arg
+}
+
+// writeOut writes buf, and large after it if there is that, with which the calls of batch have gone.
+func (l *link) writeOut(buf, large []byte, batch []action) error {
+	for _, b := range [][]byte{buf, large} {
+		if len(b) == 0 {
+			continue
+		}
+		if _, err := l.process.requests.Write(b); err != nil {
+			return err
+		}
+	}
+	now := int64(time.Since(epoch))
+	for _, a := range batch {
+		if a.task != nil {
+			a.task.written.Store(now)
+		}
+	}
+	return nil
 }
 
 // giveUp is what becomes of a worker that cannot be written to. It is ending as a rule, and the reader sees its end; one that has

@@ -58,9 +58,10 @@ func (l *link) readAll() error {
 // the calls.
 type inbound struct {
 	frames *ipc.Reader
-	ring   *ipc.Ring // nil if everything comes through the pipe
-	due    uint64    // the call whose response is next
-	ended  bool      // nothing more will come
+	ring   *ipc.Ring  // nil if everything comes through the pipe
+	arena  *ipc.Arena // nil if every result is in its response
+	due    uint64     // the call whose response is next
+	ended  bool       // nothing more will come
 
 	entries []byte      // from the ring, not looked at
 	store   []byte      // of which entries, and the messages of batch, are a part
@@ -77,6 +78,7 @@ type inbound struct {
 type response struct {
 	failure *ipc.Failure // nil if it went well
 	value   []byte       // the encoded result
+	placed  bool         // in the arena
 }
 
 // collect makes batch of all that can be had without waiting.
@@ -136,9 +138,14 @@ func (in *inbound) response(e ipc.Entry) (r response, err error) {
 		if m, err = ipc.ParseMessage(e.Body); err != nil {
 			return r, err
 		}
-		if m.Kind != ipc.KindResponse || m.ID != e.ID {
+		if !in.isResponse(m) || m.ID != e.ID {
 			return r, fmt.Errorf("%w: the ring holds responses and nothing else", ipc.ErrProtocol)
 		}
+	}
+	if m.Kind == ipc.KindPlacedResponse {
+		r.placed = true
+		r.value, err = in.arena.Result(m.Place)
+		return r, err
 	}
 	r.value = m.Value
 	if len(m.Failure) > 0 {
@@ -146,6 +153,10 @@ func (in *inbound) response(e ipc.Entry) (r response, err error) {
 		err = ipc.DecodeParam(m.Failure, r.failure)
 	}
 	return r, err
+}
+
+func (in *inbound) isResponse(m ipc.Message) bool {
+	return m.Kind == ipc.KindResponse || m.Kind == ipc.KindPlacedResponse && in.arena != nil
 }
 
 // asleep makes sure that a worker that leaves a response in the ring says so. It reports false if there is one already.
@@ -167,12 +178,12 @@ func (in *inbound) wait() error {
 	if err != nil {
 		return err
 	}
-	switch m.Kind {
-	case ipc.KindNotification: // that something is in the ring, or of a later version
-	case ipc.KindResponse:
+	switch {
+	case m.Kind == ipc.KindNotification: // that something is in the ring, or of a later version
+	case in.isResponse(m):
 		in.piped, in.isPiped = m, true
 	default:
-		return fmt.Errorf("%w: a worker makes no requests", ipc.ErrProtocol)
+		return fmt.Errorf("%w: a worker sends no such message", ipc.ErrProtocol)
 	}
 	return nil
 }
@@ -215,6 +226,9 @@ func (l *link) answered() {
 	if err != nil {
 		in.answers, in.broken = in.answers[:n], err
 	}
+	if n > 0 && l.arena != nil {
+		l.arena.Answered(in.answers[n-1].id)
+	}
 }
 
 // settleNext gives the call of the oldest answer its outcome, and forgets both.
@@ -225,6 +239,9 @@ func (in *inbound) settleNext() {
 	in.answers[i], in.batch[i] = answer{}, response{}
 	if a.task != nil {
 		a.settle(r)
+	}
+	if r.placed {
+		in.arena.Take(a.id)
 	}
 }
 
@@ -240,7 +257,11 @@ func (a answer) settle(r response) {
 			a.task.reject(a.n, fmt.Errorf("procpool: the result of %s: %w: its decoding method called runtime.Goexit", a.task.fn.name, futures.ErrNotShareable))
 		}
 	}()
-	err := ipc.DecodeValue(r.value, a.task.out(a.n))
+	decode := ipc.DecodeValue
+	if r.placed {
+		decode = ipc.DecodeShared
+	}
+	err := decode(r.value, a.task.out(a.n))
 	decoded = true
 	if err != nil {
 		a.task.reject(a.n, fmt.Errorf("procpool: the result of %s: %w", a.task.fn.name, err))

@@ -29,6 +29,9 @@ func serve(table offered) error {
 	if pipes.ring != nil {
 		features = append(features, ipc.FeatureRing)
 	}
+	if pipes.arena != nil {
+		features = append(features, ipc.FeatureArena)
+	}
 	hello := ipc.HelloParam{Protocol: ipc.Version, PID: os.Getpid(), Build: build(), Features: features, Functions: table.list}
 	if _, err := pipes.responses.Write(ipc.AppendNotification(nil, ipc.Hello, hello)); err != nil {
 		return fmt.Errorf("write hello: %w", err)
@@ -47,6 +50,11 @@ func serve(table offered) error {
 	}
 	if slices.Contains(welcome.Features, ipc.FeatureRing) {
 		if s.ring, err = ipc.NewRing(pipes.ring); err != nil {
+			return err
+		}
+	}
+	if slices.Contains(welcome.Features, ipc.FeatureArena) {
+		if s.arena, err = ipc.NewWorkerArena(pipes.arena); err != nil {
 			return err
 		}
 	}

@@ -11,7 +11,7 @@ import (
 
 type pipes struct {
 	requests, responses *os.File
-	claims, ring        []byte
+	claims, ring, arena []byte
 }
 
 // inherit: descriptors are inherited by number, which this system cannot do.

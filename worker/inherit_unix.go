@@ -4,6 +4,7 @@ package worker
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"syscall"
 
@@ -13,7 +14,7 @@ import (
 // pipes is what a worker inherits from its host.
 type pipes struct {
 	requests, responses *os.File
-	claims, ring        []byte // nil if the host has none for this worker
+	claims, ring, arena []byte // nil if the host has none for this worker
 }
 
 // inherit takes over the descriptors, and keeps them from programs that the functions may start: a grandchild that held
@@ -31,6 +32,7 @@ func inherit() (pipes, error) {
 		responses: os.NewFile(ipc.FDResponses, "responses"),
 		claims:    mapShared(ipc.FDClaims),
 		ring:      mapShared(ipc.FDRing),
+		arena:     mapShared(ipc.FDArena),
 	}, nil
 }
 
@@ -38,7 +40,7 @@ func inherit() (pipes, error) {
 // does without the feature.
 func mapShared(fd int) []byte {
 	var st syscall.Stat_t
-	if err := syscall.Fstat(fd, &st); err != nil || st.Mode&syscall.S_IFMT != syscall.S_IFREG || st.Size <= 0 || st.Size > 1<<24 {
+	if err := syscall.Fstat(fd, &st); err != nil || st.Mode&syscall.S_IFMT != syscall.S_IFREG || st.Size <= 0 || st.Size > math.MaxInt {
 		return nil
 	}
 	syscall.CloseOnExec(fd)

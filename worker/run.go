@@ -80,13 +80,38 @@ func (s *session) call(r *request) {
 		s.fail(r, ipc.TaskFailure(task))
 		return
 	}
-	frame, err := ipc.AppendResult(s.frame[:0], r.id, call.Result(), s.maxBody)
+	frame, result, err := s.encode(r.id, call.Result())
 	if err != nil {
 		s.fail(r, ipc.Failure{Kind: ipc.FailedResult, Message: err.Error()})
 		return
 	}
 	s.finish(r)
-	s.respond(r.id, frame, ipc.ResultIn(frame))
+	s.respond(r.id, frame, result)
+}
+
+// encode makes the response of a call that went well, and says which part of it is the result: none if that lies in the arena.
+func (s *session) encode(id uint64, v any) (frame, result []byte, err error) {
+	roomy := s.arena != nil && id != ipc.InitializerID
+	if n := ipc.RoomFor(v); roomy && n >= ipc.MinShared {
+		if room := s.arena.RoomForResult(n); room != nil {
+			if result, err = ipc.AppendValue(room[:0], v); err != nil {
+				return nil, nil, err
+			}
+			if p, ok := s.arena.PutResult(id, result); ok {
+				return ipc.AppendPlacedResult(s.frame[:0], id, p), nil, nil
+			}
+		}
+	}
+	if frame, err = ipc.AppendResult(s.frame[:0], id, v, s.maxBody); err != nil {
+		return nil, nil, err
+	}
+	result = ipc.ResultIn(frame)
+	if roomy && len(result) >= ipc.MinShared {
+		if p, ok := s.arena.PutResult(id, result); ok {
+			return ipc.AppendPlacedResult(frame[:0], id, p), nil, nil
+		}
+	}
+	return frame, result, nil
 }
 
 // decode takes the next argument.
@@ -123,7 +148,7 @@ const (
 
 // respond gives a response to the host before the next call begins: what that one may do to the process must not take the
 // result of this one along. The process ends if the host does not listen any more. result is a part of frame, unless the
-// call failed.
+// call failed or its result lies in the arena.
 func (s *session) respond(id uint64, frame, result []byte) {
 	if s.frame = frame; cap(frame) > keepFrame {
 		s.frame = nil

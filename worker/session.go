@@ -23,6 +23,7 @@ type session struct {
 	table     offered
 	claims    *ipc.Claims // nil if calls come one at a time
 	ring      *ipc.Ring   // nil if every response goes through the pipe
+	arena     *ipc.Arena  // nil if every value travels in its message
 	responses *os.File
 	maxBody   uint32
 	over      chan error // why serving is over
@@ -181,7 +182,7 @@ func (s *session) read() error {
 			return err
 		}
 		switch {
-		case m.Kind == ipc.KindRequest || m.Kind == ipc.KindChunk:
+		case m.Kind == ipc.KindRequest || m.Kind == ipc.KindChunk || m.Kind == ipc.KindPlacedRequest && s.arena != nil:
 			r, err := s.newRequest(m)
 			if err != nil {
 				return err
@@ -213,11 +214,19 @@ const (
 	ownRoom  = 2 << 10  // an argument from this size on gets room of its own
 )
 
-// newRequest copies what outlives the frame.
-func (s *session) newRequest(m ipc.Message) (*request, error) {
-	r := &request{first: m.ID, id: m.ID, calls: 1, fn: s.table.byName[string(m.Name)], args: s.keep(m.Value)}
-	if m.Kind == ipc.KindChunk {
+// newRequest copies what outlives the frame. What lies in the arena stays there until the call is answered.
+func (s *session) newRequest(m ipc.Message) (r *request, err error) {
+	r = &request{first: m.ID, id: m.ID, calls: 1, fn: s.table.byName[string(m.Name)]}
+	switch m.Kind {
+	case ipc.KindPlacedRequest:
+		if r.args, err = s.arena.Argument(m.Place); err != nil {
+			return nil, err
+		}
+	case ipc.KindChunk:
 		r.calls, r.chunk = m.Calls, true
+		fallthrough
+	default:
+		r.args = s.keep(m.Value)
 	}
 	if len(m.Meta) > 0 {
 		if err := ipc.DecodeParam(m.Meta, &r.meta); err != nil {

@@ -22,7 +22,7 @@ var Plugins = plugin.PluginSet{Name: noop{}}
 // noop dispenses the bare client, so that calls can be pipelined.
 type noop struct{}
 
-func (noop) Server(*plugin.MuxBroker) (any, error)                { return &server{}, nil }
+func (noop) Server(*plugin.MuxBroker) (any, error)                  { return &server{}, nil }
 func (noop) Client(_ *plugin.MuxBroker, c *rpc.Client) (any, error) { return c, nil }
 
 type server struct{}

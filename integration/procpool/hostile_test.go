@@ -37,6 +37,9 @@ func beHostile(how string) {
 	if how != "close the requests" {
 		hello.Features = []string{ipc.FeatureClaims, ipc.FeatureCancel}
 	}
+	if how != "place a result without the feature" {
+		hello.Features = append(hello.Features, ipc.FeatureArena)
+	}
 	writeRaw(ipc.AppendNotification(nil, ipc.Hello, hello))
 	requests := os.NewFile(ipc.FDRequests, "requests")
 	frames := ipc.NewReader(requests, ipc.MaxBody)
@@ -70,7 +73,7 @@ func beHostile(how string) {
 		if err != nil {
 			os.Exit(9)
 		}
-		if m.Kind != ipc.KindRequest {
+		if m.Kind != ipc.KindRequest && m.Kind != ipc.KindPlacedRequest {
 			continue
 		}
 		withdrawn := ipc.AppendFailure(nil, m.ID, ipc.Failure{Kind: ipc.FailedWithdrawn})
@@ -96,6 +99,15 @@ func beHostile(how string) {
 			writeRaw(ipc.AppendFailure(nil, m.ID+7, ipc.Failure{Kind: ipc.FailedTask}))
 		case "ask the host":
 			writeRaw(ipc.AppendRequest(nil, m.ID, "give me a shell", ipc.Meta{}, []byte{0xC0}))
+		case "place a result without the feature", "place a result before the arena":
+			claims.Start(m.ID)
+			writeRaw(ipc.AppendPlacedResult(nil, m.ID, ipc.Place{Offset: 0, Len: 8}))
+		case "place a result beyond the arena":
+			claims.Start(m.ID)
+			writeRaw(ipc.AppendPlacedResult(nil, m.ID, ipc.Place{Offset: 64 << 20, Len: 1 << 30}))
+		case "give the argument for the result":
+			claims.Start(m.ID)
+			writeRaw(ipc.AppendPlacedResult(nil, m.ID, m.Place))
 		case "scribble over the claims":
 			for i := range memory {
 				memory[i] = 0xA5
@@ -112,7 +124,11 @@ func TestAHostileWorkerCostsItsOwnCalls(t *testing.T) {
 		"withdraw by itself":                  "against its claim",
 		"say withdrawn of a call that is not": "against its claim",
 		"answer another call":                 "not the oldest one",
-		"ask the host":                        "makes no requests",
+		"ask the host":                        "sends no such message",
+		"place a result without the feature":  "sends no such message",
+		"place a result before the arena":     "8 bytes at 0 of the arena",
+		"place a result beyond the arena":     "1073741824 bytes at 67108864 of the arena",
+		"give the argument for the result":    "of the arena",
 		"scribble over the claims":            "exited with code 4",
 	} {
 		t.Run(how, func(t *testing.T) {

@@ -27,13 +27,33 @@ import (
 var workerFuncs = []futures.Callable{
 	echo, pid, hold, spin, mark, perish, answerAndPerish, flood, grandchild, shell, await, fail, ignoreTerm,
 	initialize, runSelf, stdinOf, closeOnTerm, printLines, initializeAndTell,
-	markAndPerish, markOrPerish, perishAt,
+	markAndPerish, markOrPerish, perishAt, echoBytes, dieOnce,
 }
 
 // none is the argument of functions that need none.
 type none struct{}
 
 var echo = futures.NewFunc("test.Echo", func(_ context.Context, s string) (string, error) { return s, nil })
+
+var echoBytes = futures.NewFunc("test.EchoBytes", func(_ context.Context, b []byte) ([]byte, error) { return b, nil })
+
+// once is the argument of dieOnce.
+type once struct {
+	File string // of marks: the worker dies if it is empty
+	Text string
+}
+
+// dieOnce kills its worker the first time, and returns the text the second time.
+var dieOnce = futures.NewFunc("test.DieOnce", func(ctx context.Context, o once) (string, error) {
+	marks, err := os.ReadFile(o.File)
+	if err != nil || len(marks) > 0 {
+		return o.Text, err
+	}
+	if _, err := mark.Call(ctx, marking{File: o.File}); err != nil {
+		return "", err
+	}
+	return "", syscall.Kill(os.Getpid(), syscall.SIGKILL)
+})
 
 var pid = futures.NewFunc("test.PID", func(context.Context, none) (int, error) { return os.Getpid(), nil })
 
