@@ -10,10 +10,8 @@ import (
 // when no more calls can come.
 func (s *state) advance(now time.Time) {
 	for s.queue.head != nil && len(s.spare) > 0 && s.busy < s.policy.maxWorkers {
-		if s.busy >= s.policy.cores {
-			if s.roomiest(s.queue.head, now) != nil {
-				break // another process would have to share a core with those that get to it as soon
-			}
+		if s.busy >= s.policy.cores && (s.roomiest(s.queue.head, now) != nil || s.soon(now)) {
+			break // another process would have to share a core with those that get to it as soon
 		}
 		w := s.spare[len(s.spare)-1]
 		s.spare = s.spare[:len(s.spare)-1]
@@ -23,7 +21,7 @@ func (s *state) advance(now time.Time) {
 		}
 		s.spare = append(s.spare, w)
 	}
-	for s.phases[starting] < s.queue.calls && s.mayLaunch(now) {
+	for len(s.spare) == 0 && s.phases[starting] < s.queue.calls && s.mayLaunch(now) {
 		s.launch()
 	}
 	s.sendAhead(now)
@@ -40,8 +38,29 @@ func (s *state) sendAhead(now time.Time) {
 		if w == nil {
 			return
 		}
-		s.fill(w, nil, (s.queue.calls+s.busy-1)/s.busy, now)
+		sharers := min(s.busy, s.policy.cores)
+		s.fill(w, nil, (s.queue.calls+sharers-1)/sharers, now)
 	}
+}
+
+// soon reports whether as many workers as can run at once get on with their calls, and what waits is so little that they will have room for it
+// before another process is worth the change.
+func (s *state) soon(now time.Time) bool {
+	f := s.queue.head.fn
+	if !f.timed || time.Duration(s.queue.calls)*f.price() > s.policy.window/2 {
+		return false
+	}
+	getOn := 0
+	for _, w := range s.workers {
+		if w.phase == ready && w.busy && s.getsOn(w, now) {
+			getOn++
+		}
+	}
+	if getOn < s.policy.cores {
+		return false
+	}
+	s.wake(now.Add(s.policy.window))
+	return true
 }
 
 // fill gives a busy worker n calls, if it has room for as many, and beyond them those of a chunk that it should get as a whole; before
@@ -80,7 +99,7 @@ func (s *state) hasRoom(w *workerState, t *task, now time.Time) bool {
 	if w.phase != ready || w.claims == nil || len(w.calls) == 0 || w.slots() < 1 {
 		return false
 	}
-	return w.shares(t) || t.fn.timed && w.load+t.fn.price() <= s.policy.window && now.Before(w.since.Add(s.policy.window)) && w.overdue == nil
+	return w.shares(t) || t.fn.timed && w.load+t.fn.price() <= s.policy.window && s.getsOn(w, now)
 }
 
 // slots is how many more calls may be sent to a worker with claims: of two on their way no slot may be the same.

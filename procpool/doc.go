@@ -7,22 +7,24 @@
 // A worker is a program that calls worker.Main, or this program itself ([Self]). It gives what goroutines cannot: a crash,
 // a stack overflow or a leak costs one worker and not the program, and a call that does not end can be killed.
 //
-//	Submit ─▶ encode ─▶ ┌ state: queue, workers ┐ ─▶ link.write ─ fd 3 ─▶ worker
-//	                    │ told events, leaves   │                           │
-//	Future ◀─ decode ◀─ └ actions               ┘ ◀─ link.read  ◀─ fd 4 ────┘
+//	Submit ─▶ encode ─▶ ┌ state: queue, workers ┐ ─▶ link.write ─ fd 3 ────────▶ worker
+//	                    │ told events, leaves   │     claims, large arguments      │
+//	Future ◀─ decode ◀─ └ actions               ┘ ◀─ link.read ◀─ ring, or fd 4 ───┘
 //
 // # Parts
 //
 // state decides: it is a pure machine, under the pool's mutex, which is held for no system call and no code of users. A
 // link is one worker's process with the goroutines that talk to it; it carries out what the state decides and tells it
 // what happens. A worker has a pair of pipes of its own, so the end of a pipe is the end of that worker and of nobody
-// else. The queue is here in the host. A worker that takes part in claims is sent short calls ahead, each of which the
+// else. What is shared beside them is one worker's as well: a table of claims, a ring of responses, and an arena for large
+// values. The queue is here in the host. A worker that takes part in claims is sent short calls ahead, each of which the
 // host can take back until the worker has claimed it: so cancelling, blaming and handing over stay exact.
 //
 // # Goroutines
 //
 // Each link has six: live, which starts the process and sees it off; one that reads its results; write; two that drain its
-// output; and one that waits for the process. go-plugin has some of its own for each process. All end with the process, and
+// output; and one that waits for the process. A call that is alone with its worker is written by the goroutine that submits
+// it, and read by the one that waits for it, so that it costs no change of goroutines (lead.go). go-plugin has some of its own for each process. All end with the process, and
 // [ProcessPoolExecutor.Close] returns after those of the links, except that it does not wait for more than a second for a
 // Config.Stderr or Config.Logger that blocks.
 //

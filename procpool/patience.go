@@ -148,12 +148,16 @@ func (w *workerState) headSince(now time.Time) time.Time {
 // canRelieve reports whether calls that wait at w would be better off elsewhere: with a worker that gets on, or a new one.
 func (s *state) canRelieve(w *workerState, now time.Time) bool {
 	for _, v := range s.workers {
-		getsOn := v.phase == ready && v.overdue == nil && (len(v.calls) == 0 || now.Before(v.since.Add(s.policy.window)))
-		if v != w && (v.phase == starting || getsOn) {
+		if v != w && (v.phase == starting || v.phase == ready && (len(v.calls) == 0 || s.getsOn(v, now))) {
 			return true
 		}
 	}
 	return s.mayLaunch(now)
+}
+
+// getsOn reports whether a busy worker has answered a call, or got its first one, not long ago.
+func (s *state) getsOn(w *workerState, now time.Time) bool {
+	return w.overdue == nil && now.Before(w.since.Add(s.policy.window))
 }
 
 // watch asks for the ticks that checkHead needs. None is for now: that would be a tick without end.

@@ -306,8 +306,8 @@ func (p *ProcessPoolExecutor) Stats() Stats {
 	p.mu.Lock()
 	defer p.unlock()
 	stats := p.state.snapshot()
-	for id, l := range p.link {
-		if pid := l.pid(); pid != 0 && p.state.worker(id) != nil {
+	for _, w := range p.state.workers {
+		if pid := p.link[w.id].pid(); pid != 0 {
 			stats.PIDs = append(stats.PIDs, pid)
 		}
 	}

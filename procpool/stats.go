@@ -5,7 +5,7 @@ type Stats struct {
 	Workers int   // processes that take calls, or are about to
 	Idle    int   // those without a call
 	Leaving int   // processes on their way out
-	PIDs    []int // of all of them, in no order; a process that is being started may be missing
+	PIDs    []int // of all of them, in the order of their start; a process that is being started may be missing
 	Queued  int   // calls that wait for a worker
 	Sent    int   // calls at workers, running or about to
 
