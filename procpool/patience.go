@@ -64,7 +64,7 @@ func (s *state) checkHead(w *workerState, now time.Time) {
 		return
 	}
 	head := w.calls[0].task
-	if begun := w.headSince(now); head.limited() && !now.Before(begun.Add(head.timeout())) {
+	if begun := w.headSince(now); w.limited() && !now.Before(begun.Add(head.timeout())) {
 		s.interruptAt(w, &w.calls[0], futures.ErrTimeout, now)
 		s.advance(now)
 	}
@@ -81,8 +81,11 @@ func (s *state) checkHead(w *workerState, now time.Time) {
 	s.watch(w, now)
 }
 
-// limited reports whether a call that a worker has may take too long.
-func (t *task) limited() bool { return t != nil && t.interrupted == nil && t.timeout() > 0 }
+// limited reports whether the oldest call of a worker may take too long.
+func (w *workerState) limited() bool {
+	f := &w.calls[0]
+	return f.done < f.cut && f.task.interrupted == nil && f.task.timeout() > 0
+}
 
 // unstarted reports whether the worker could start its oldest call, and has not.
 func (w *workerState) unstarted() bool {
@@ -163,7 +166,7 @@ func (s *state) getsOn(w *workerState, now time.Time) bool {
 // watch asks for the ticks that checkHead needs. None is for now: that would be a tick without end.
 func (s *state) watch(w *workerState, now time.Time) {
 	head := w.calls[0].task
-	if head.limited() {
+	if w.limited() {
 		s.wake(w.headSince(now).Add(head.timeout()))
 	}
 	if w.claims == nil {

@@ -27,6 +27,7 @@ type simulation struct {
 	now     time.Time
 	fn      *function // the one that every call is of
 	claims  bool      // whether workers offer claims
+	chunks  bool      // whether they take chunks as well
 	workers map[workerID]*simWorker
 	calls   []*simCall
 	over    bool
@@ -48,15 +49,75 @@ type simWorker struct {
 
 type simSent struct {
 	id        uint64
+	first     uint64 // of the message it came with
+	alone     bool   // in its message
 	call      *simCall
 	withdrawn bool // the answer says so
 }
 
+// simCall is a call of its own, which has a future and a task, or one of a chunk.
 type simCall struct {
 	future *futures.Future[int]
 	task   *task
+	chunk  *simChunk
 	starts int
 	told   int // interruptions
+
+	settled bool // one of a chunk
+	err     error
+}
+
+// outcome is what became of a call.
+func (c *simCall) outcome() (settled, cancelled bool, err error) {
+	if c.chunk != nil {
+		return c.settled, errors.Is(c.err, futures.ErrCancelled), c.err
+	}
+	state := c.future.State()
+	if settled = state == futures.Finished || state == futures.Cancelled; settled {
+		err = c.future.Err(context.Background())
+	}
+	return settled, state == futures.Cancelled, err
+}
+
+// simChunk is what a Map would submit.
+type simChunk struct {
+	futures.Chunk // for its sealed method
+	t             testing.TB
+	calls         []*simCall
+	whole         bool
+	timeout       time.Duration
+	retries       int
+	holder        futures.Holder
+	cancelled     error
+}
+
+func (c *simChunk) Context() context.Context     { return context.Background() }
+func (c *simChunk) Timeout() time.Duration       { return c.timeout }
+func (c *simChunk) Whole() bool                  { return c.whole }
+func (c *simChunk) Args(from, to int) []byte     { return make([]byte, to-from) }
+func (c *simChunk) Hold(h futures.Holder) bool   { c.holder = h; return true }
+func (c *simChunk) Cancelled() error             { return c.cancelled }
+func (c *simChunk) Resolve(n int) bool           { return c.settle(n, nil) }
+func (c *simChunk) Reject(n int, err error) bool { return c.settle(n, err) }
+
+// cancel is what a Map does when it is broken off, interrupt what it does when its ctx is done.
+func (c *simChunk) cancel() {
+	if c.cancelled = futures.ErrCancelled; c.holder != nil {
+		c.holder.Cancelled()
+	}
+}
+
+func (c *simChunk) interrupt(cause error) {
+	if c.cancel(); c.holder != nil {
+		c.holder.Interrupt(cause)
+	}
+}
+
+func (c *simChunk) settle(n int, err error) bool {
+	call := c.calls[n]
+	require.False(c.t, call.settled, "a call of a chunk is settled twice: %v, and then %v", call.err, err)
+	call.settled, call.err = true, err
+	return true
 }
 
 func simulate(t testing.TB, p policy, claims bool) *simulation {
@@ -83,7 +144,10 @@ func (s *simulation) update(event func(*state)) {
 		case actSend:
 			require.True(s.t, w.ready, "a call was sent to a worker that is not ready")
 			require.False(s.t, w.leaving, "a call was sent to a worker that was dismissed")
-			w.inbox = append(w.inbox, simSent{id: a.id, call: s.callOf(a.task)})
+			for n, call := range s.callsOf(a) {
+				w.inbox = append(w.inbox, simSent{id: a.id + uint64(n), first: a.id, alone: a.n == 1, call: call})
+			}
+			require.True(s.t, a.n == 1 || s.chunks, "a chunk was sent to a worker that takes none")
 			a.task.written.Store(int64(s.now.Sub(epoch)))
 			if w.claims == nil {
 				require.Len(s.t, w.inbox, 1, "a worker without claims was sent a call ahead")
@@ -106,18 +170,22 @@ func (s *simulation) update(event func(*state)) {
 				w.killed = true
 			}
 		case actReject:
-			a.task.call.Reject(a.err)
+			a.task.reject(int(a.from), a.err)
 		case actCancel:
-			a.task.call.Cancel()
+			a.task.cancel()
 		case actOver:
 			s.over = true
 		}
 	}
 }
 
-func (s *simulation) callOf(t *task) *simCall {
-	i := slices.IndexFunc(s.calls, func(c *simCall) bool { return c.task == t })
-	return s.calls[i]
+// callsOf lists the calls that an action sends.
+func (s *simulation) callsOf(a action) []*simCall {
+	if v := a.task.span; v != nil {
+		return v.chunk.(*simChunk).calls[a.from : a.from+a.n]
+	}
+	i := slices.IndexFunc(s.calls, func(c *simCall) bool { return c.task == a.task })
+	return s.calls[i : i+1]
 }
 
 // checkInvariants holds after every event, whatever its order.
@@ -146,12 +214,33 @@ func (s *simulation) checkInvariants() {
 		}
 		require.False(s.t, w.phase == leaving && len(w.calls) > 0, "a leaving worker has calls")
 	}
-	n := 0
+	n, calls := 0, 0
 	for t := st.queue.head; t != nil; t = t.next {
 		require.True(s.t, t.queued)
+		require.Positive(s.t, t.size())
 		n++
+		calls += t.size()
 	}
 	require.Equal(s.t, st.queue.len, n)
+	require.Equal(s.t, st.queue.calls, calls)
+	for _, w := range st.workers {
+		for i := range w.calls {
+			f := &w.calls[i]
+			require.True(s.t, 0 <= f.done && f.done < f.n && 0 <= f.cut && f.cut <= f.n, "%+v", f)
+			if f.task != nil {
+				require.EqualValues(s.t, f.cut, f.task.size(), "a flight and its task differ")
+			}
+			if i > 0 {
+				require.Equal(s.t, w.calls[i-1].last()+1, f.id)
+			}
+		}
+		if len(w.calls) > 0 {
+			require.Equal(s.t, w.lastID, w.calls[len(w.calls)-1].last())
+			require.True(s.t, w.claims == nil || int(w.lastID-w.calls[0].id) < w.claims.Slots(), "two calls share a slot")
+		}
+		require.GreaterOrEqual(s.t, w.load, time.Duration(0))
+		require.True(s.t, len(w.calls) > 0 || w.load == 0, "a worker without calls has a load of %v", w.load)
+	}
 	if st.broken != nil {
 		require.Zero(s.t, n, "calls wait in a broken pool")
 	}
@@ -189,6 +278,26 @@ func (s *simulation) submitIn(ctx context.Context, opts ...futures.CallOption) *
 	return c
 }
 
+// submitChunk submits n calls as a Map does.
+func (s *simulation) submitChunk(n int, c *simChunk) []*simCall {
+	c.t = s.t
+	for range n {
+		c.calls = append(c.calls, &simCall{chunk: c})
+	}
+	s.calls = append(s.calls, c.calls...)
+	t := &task{fn: s.fn, span: &span{chunk: c, to: n}, retries: c.retries}
+	s.update(func(st *state) {
+		if st.refusal(t) != nil {
+			st.rejectEach(t, st.refusal)
+			return
+		}
+		if t.hold() {
+			st.submitted([]*task{t}, s.now)
+		}
+	})
+	return c.calls
+}
+
 // ids lists the workers in the order of their start.
 func (s *simulation) ids() []workerID {
 	var ids []workerID
@@ -206,7 +315,9 @@ func (s *simulation) becomeReady(w *simWorker) {
 		w.claims = claims
 	}
 	w.ready = true
-	s.update(func(st *state) { st.becameReady(w.id, w.claims, false, func(*task) error { return nil }, s.now) })
+	s.update(func(st *state) {
+		st.becameReady(w.id, w.claims, s.chunks && s.claims, func(*task) error { return nil }, s.now)
+	})
 }
 
 // start has the worker start the first of its calls, if it may.
@@ -215,21 +326,30 @@ func (s *simulation) start(w *simWorker) {
 		return
 	}
 	sent := w.inbox[0]
-	if w.claims != nil && !w.claims.Start(sent.id) {
+	claimed := true
+	switch {
+	case w.claims == nil:
+	case sent.id == sent.first:
+		claimed = w.claims.Start(sent.id)
+	default:
+		claimed = w.claims.Advance(sent.first, sent.id)
+	}
+	if !claimed {
 		w.inbox = w.inbox[1:]
 		s.answer(w, sent, true)
 		return
 	}
 	w.running = true
 	sent.call.starts++
-	require.NotEqual(s.t, futures.Cancelled, sent.call.future.State(), "a cancelled call was started")
+	_, cancelled, _ := sent.call.outcome()
+	require.False(s.t, cancelled, "a cancelled call was started")
 }
 
 // finish has the worker finish the call it runs, without the answer.
 func (s *simulation) finish(w *simWorker) {
 	if w.running && !w.done {
 		w.done = true
-		if w.claims != nil {
+		if w.claims != nil && w.inbox[0].alone {
 			w.claims.Finish(w.inbox[0].id)
 		}
 	}
@@ -268,8 +388,8 @@ func (s *simulation) hear(w *simWorker) {
 	require.NoError(s.t, err)
 	for i, a := range answers {
 		if a.task != nil {
-			require.Same(s.t, heard[i].call.task, a.task, "the answer settles another call")
-			a.task.call.Resolve()
+			require.Same(s.t, heard[i].call, s.callsOf(action{task: a.task, from: int32(a.n), n: 1})[0], "the answer settles another call")
+			a.task.resolve(a.n)
 		}
 	}
 }
@@ -332,6 +452,16 @@ func (s *simulation) settle() {
 		}
 	}
 	s.t.Fatalf("the pool does not come to rest: %+v", s.state.snapshot())
+}
+
+// warm starts n workers, which have nothing to do then, and says what calls cost.
+func (s *simulation) warm(n int, cost time.Duration) {
+	for range n {
+		s.submit()
+	}
+	s.settle()
+	require.Len(s.t, s.state.spare, n)
+	s.fn.cost, s.fn.timed = cost, true
 }
 
 func (s *simulation) only() *simWorker {
@@ -437,6 +567,112 @@ func TestStateWarmsTheSuccessorOfARetiringWorker(t *testing.T) {
 	waiting := s.submit()
 	s.settle()
 	assert.Equal(t, futures.Finished, waiting.future.State())
+}
+
+// A chunk whose size nobody chose is shared by those who have time, one of a chosen size goes to one worker as a whole.
+func TestStateSharesAChunkUnlessItsSizeWasChosen(t *testing.T) {
+	for name, c := range map[string]struct {
+		whole bool
+		want  []int
+	}{
+		"shared": {false, []int{4, 4}},
+		"whole":  {true, []int{8, 0}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := simulate(t, testPolicy(), true)
+			s.chunks = true
+			s.warm(2, 10*time.Microsecond)
+			calls := s.submitChunk(8, &simChunk{whole: c.whole})
+			var got []int
+			for _, id := range slices.Backward(s.ids()) { // the last one used is the next one used
+				got = append(got, len(s.workers[id].inbox))
+			}
+			assert.Equal(t, c.want, got)
+			s.settle()
+			for _, c := range calls {
+				assert.Equal(t, 1, c.starts)
+			}
+		})
+	}
+}
+
+// What the worker has not started of a chunk is taken back as a whole when another one has time for it, and its calls go on one by one.
+func TestStateTakesBackTheRestOfAChunk(t *testing.T) {
+	s := simulate(t, testPolicy(), true)
+	s.chunks = true
+	s.fn.measured(10 * time.Microsecond)
+	calls := s.submitChunk(8, &simChunk{})
+	first := s.workers[s.ids()[0]]
+	s.becomeReady(first)
+	require.Len(t, first.inbox, 8)
+	s.run(first)
+	s.start(first)
+	s.advance(2 * time.Millisecond)
+	second := s.workers[s.ids()[1]]
+	s.becomeReady(second)
+	s.advance(2 * time.Millisecond)
+	require.Len(t, second.inbox, 6)
+	s.settle()
+	for n, c := range calls {
+		assert.True(t, c.settled)
+		assert.Equal(t, 1, c.starts, "call %d", n)
+	}
+}
+
+// A crash costs the call of a chunk that ran. Those before it are over, and those after it run elsewhere.
+func TestStateACrashCostsOneCallOfAChunk(t *testing.T) {
+	p := testPolicy()
+	p.onCrash = ReplaceWorker
+	s := simulate(t, p, true)
+	s.chunks = true
+	s.fn.measured(10 * time.Microsecond)
+	calls := s.submitChunk(5, &simChunk{whole: true})
+	w := s.workers[s.ids()[0]]
+	s.becomeReady(w)
+	s.run(w)
+	s.start(w)
+	s.die(w)
+	s.settle()
+	for n, c := range calls {
+		assert.Equal(t, 1, c.starts, "call %d", n)
+		if n == 1 {
+			assert.ErrorAs(t, c.err, new(*WorkerCrashError))
+		} else {
+			assert.NoError(t, c.err, "call %d", n)
+		}
+	}
+}
+
+// Tiny calls do not wake a process that would have to share a core, until there are enough of them or the others do not get on.
+func TestStateKeepsShortCallsWithAsManyWorkersAsThereAreCores(t *testing.T) {
+	p := testPolicy()
+	p.maxWorkers = 4
+	s := simulate(t, p, true)
+	s.warm(4, 100*time.Microsecond)
+	busy := func() (n int) {
+		for _, w := range s.workers {
+			if len(w.inbox) > 0 {
+				n++
+			}
+		}
+		return n
+	}
+	for range 12 { // each has more than it will do in half a window
+		s.submit()
+	}
+	assert.Equal(t, 2, busy())
+	for range 5 {
+		s.submit()
+	}
+	assert.Equal(t, 2, busy(), "they wait for half a window at most")
+	s.submit()
+	assert.Equal(t, 3, busy(), "there is enough for another one")
+	for range 3 {
+		s.submit()
+	}
+	s.advance(2 * time.Millisecond) // and nobody has answered
+	assert.Equal(t, 4, busy(), "nobody gets on")
+	s.settle()
 }
 
 // The successor is there before the retiring worker has finished, and waits for it: MaxWorkers bounds what runs at once.
@@ -803,8 +1039,9 @@ func TestStateRefusesAWorkerThatLiesAboutItsCalls(t *testing.T) {
 
 // playOut lets script decide what happens next, and then brings everything to its end. Whatever the order of events, every
 // call is settled, none is started more often than declared, and none after it was cancelled.
-func playOut(t testing.TB, script []byte, p policy, claims bool) {
+func playOut(t testing.TB, script []byte, p policy, claims, chunks bool) {
 	s := simulate(t, p, claims)
+	s.chunks = chunks
 	declared := make(map[*simCall]int)
 	var cancels []context.CancelFunc
 	defer func() {
@@ -820,7 +1057,7 @@ func playOut(t testing.TB, script []byte, p policy, claims bool) {
 		return s.workers[ids[int(b)%len(ids)]]
 	}
 	for i := 0; i+1 < len(script); i += 2 {
-		op, arg := script[i]%16, script[i+1]
+		op, arg := script[i]%18, script[i+1]
 		w := pick(arg)
 		switch op {
 		case 0, 1:
@@ -854,11 +1091,18 @@ func playOut(t testing.TB, script []byte, p policy, claims bool) {
 			}
 		case 10:
 			if len(s.calls) > 0 {
-				s.calls[int(arg)%len(s.calls)].future.Cancel()
+				c := s.calls[int(arg)%len(s.calls)]
+				if c.chunk != nil {
+					c.chunk.cancel()
+				} else {
+					c.future.Cancel()
+				}
 			}
 		case 11:
 			if len(s.calls) > 0 {
-				if c := s.calls[int(arg)%len(s.calls)]; c.task != nil && c.starts > 0 {
+				if c := s.calls[int(arg)%len(s.calls)]; c.chunk != nil {
+					c.chunk.interrupt(context.Canceled)
+				} else if c.task != nil && c.starts > 0 {
 					s.update(func(st *state) { st.interrupt(c.task, context.Canceled, s.now) })
 				}
 			}
@@ -879,25 +1123,34 @@ func playOut(t testing.TB, script []byte, p policy, claims bool) {
 			if w != nil {
 				s.hear(w)
 			}
+		case 16, 17:
+			c := &simChunk{whole: op == 16, retries: int(arg % 3)}
+			if arg >= 192 {
+				c.timeout = time.Duration(arg-191) * time.Millisecond
+			}
+			for _, call := range s.submitChunk(1+int(arg/3)%23, c) {
+				declared[call] = c.retries
+			}
 		}
 	}
 	s.update(func(st *state) { st.shutdown(false, s.now) })
 	s.settle()
 	require.True(t, s.over, "the pool does not end: %+v", s.state.snapshot())
 	for i, c := range s.calls {
-		require.True(t, c.future.State() == futures.Finished || c.future.State() == futures.Cancelled, "call %d is lost: %v", i, c.future)
+		settled, cancelled, err := c.outcome()
+		require.True(t, settled, "call %d is lost: %+v", i, c)
 		require.LessOrEqual(t, c.starts, 1+declared[c], "call %d was started too often", i)
-		if c.future.Err(context.Background()) == nil {
+		if err == nil {
 			require.Positive(t, c.starts, "call %d has a result and was never started", i)
 		}
-		if c.future.State() == futures.Cancelled {
+		if cancelled {
 			require.Zero(t, c.starts, "call %d was cancelled and started", i)
 		}
 	}
 }
 
-func fuzzPolicy(b byte) (policy, bool) {
-	p := testPolicy()
+func fuzzPolicy(b byte) (p policy, claims, chunks bool) {
+	p = testPolicy()
 	p.maxWorkers = 1 + int(b&3)
 	if b&4 != 0 {
 		p.onCrash = ReplaceWorker
@@ -908,7 +1161,7 @@ func fuzzPolicy(b byte) (policy, bool) {
 	if b&16 != 0 {
 		p.idleTimeout = 50 * time.Millisecond
 	}
-	return p, b&32 == 0
+	return p, b&32 == 0, b&64 == 0
 }
 
 func TestStateSettlesEveryCallInAnyOrderOfEvents(t *testing.T) {
@@ -918,8 +1171,8 @@ func TestStateSettlesEveryCallInAnyOrderOfEvents(t *testing.T) {
 		for i := range script {
 			script[i] = byte(r.Uint32())
 		}
-		p, claims := fuzzPolicy(byte(r.Uint32()))
-		t.Run(fmt.Sprint(seed), func(t *testing.T) { playOut(t, script, p, claims) })
+		p, claims, chunks := fuzzPolicy(byte(r.Uint32()))
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { playOut(t, script, p, claims, chunks) })
 		if t.Failed() {
 			return
 		}
@@ -930,7 +1183,7 @@ func FuzzState(f *testing.F) {
 	f.Add(byte(0), []byte{0, 0, 8, 0, 3, 0})
 	f.Add(byte(4), []byte{0, 0, 0, 1, 8, 0, 5, 0, 9, 255, 8, 0, 3, 0})
 	f.Fuzz(func(t *testing.T, setup byte, script []byte) {
-		p, claims := fuzzPolicy(setup)
-		playOut(t, script[:min(len(script), 4096)], p, claims)
+		p, claims, chunks := fuzzPolicy(setup)
+		playOut(t, script[:min(len(script), 4096)], p, claims, chunks)
 	})
 }
