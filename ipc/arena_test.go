@@ -32,7 +32,7 @@ func arenas(t *testing.T, size int) (host, worker *ipc.Arena, mem []byte) {
 
 const halfArena = 2 * ipc.MinShared
 
-func filled(n int, with byte) []byte { return bytes.Repeat([]byte{with}, n) }
+func repeated(n int, with byte) []byte { return bytes.Repeat([]byte{with}, n) }
 
 func TestMemoryThatIsNoArena(t *testing.T) {
 	mem := sharedPage(2 * halfArena)
@@ -61,26 +61,26 @@ func TestLayoutOfAnArena(t *testing.T) {
 
 func TestWhatIsPutIsThereForTheOtherSide(t *testing.T) {
 	host, worker, _ := arenas(t, 2*halfArena)
-	p, ok := host.PutArgument(1, filled(50_000, 'a'))
+	p, ok := host.PutArgument(1, repeated(50_000, 'a'))
 	require.True(t, ok)
 	got, err := worker.Argument(p)
 	require.NoError(t, err)
-	assert.Equal(t, filled(50_000, 'a'), got)
-	p, ok = worker.PutResult(1, filled(60_000, 'r'))
+	assert.Equal(t, repeated(50_000, 'a'), got)
+	p, ok = worker.PutResult(1, repeated(60_000, 'r'))
 	require.True(t, ok)
 	got, err = host.Result(p)
 	require.NoError(t, err)
-	assert.Equal(t, filled(60_000, 'r'), got)
+	assert.Equal(t, repeated(60_000, 'r'), got)
 }
 
 func TestAnArenaIsFullUntilTheOldestIsFreed(t *testing.T) {
 	host, worker, _ := arenas(t, 2*halfArena)
-	_, ok := host.PutArgument(1, filled(halfArena+1, 'a'))
+	_, ok := host.PutArgument(1, repeated(halfArena+1, 'a'))
 	require.False(t, ok, "more than there is")
 	for id := uint64(1); id <= 2; id++ {
-		_, ok = host.PutArgument(id, filled(halfArena/2, 'a'))
+		_, ok = host.PutArgument(id, repeated(halfArena/2, 'a'))
 		require.True(t, ok)
-		_, ok = worker.PutResult(id, filled(halfArena/2, 'r'))
+		_, ok = worker.PutResult(id, repeated(halfArena/2, 'r'))
 		require.True(t, ok)
 	}
 	_, ok = host.PutArgument(3, []byte{1})
@@ -88,20 +88,20 @@ func TestAnArenaIsFullUntilTheOldestIsFreed(t *testing.T) {
 	require.Nil(t, worker.RoomForResult(1))
 	host.Answered(1)
 	host.Take(1)
-	p, ok := host.PutArgument(3, filled(halfArena/2, 'b'))
+	p, ok := host.PutArgument(3, repeated(halfArena/2, 'b'))
 	require.True(t, ok)
 	assert.EqualValues(t, 4096, p.Offset, "it begins again")
-	p, ok = worker.PutResult(3, filled(halfArena/2, 's'))
+	p, ok = worker.PutResult(3, repeated(halfArena/2, 's'))
 	require.True(t, ok)
 	assert.EqualValues(t, 4096+halfArena, p.Offset, "it begins again")
 	_, ok = host.PutArgument(4, []byte{1})
 	require.False(t, ok)
 	host.Answered(3)
 	host.Take(3)
-	p, ok = host.PutArgument(4, filled(halfArena, 'c'))
+	p, ok = host.PutArgument(4, repeated(halfArena, 'c'))
 	require.True(t, ok)
 	assert.EqualValues(t, 4096, p.Offset)
-	_, ok = worker.PutResult(4, filled(halfArena, 't'))
+	_, ok = worker.PutResult(4, repeated(halfArena, 't'))
 	require.True(t, ok)
 }
 
@@ -109,11 +109,11 @@ func TestAnArenaIsFullUntilTheOldestIsFreed(t *testing.T) {
 func TestALoneValueAlwaysLiesAtTheBeginning(t *testing.T) {
 	host, worker, _ := arenas(t, 2*halfArena)
 	for id := uint64(1); id < 10; id++ {
-		p, ok := host.PutArgument(id, filled(1000, 'a'))
+		p, ok := host.PutArgument(id, repeated(1000, 'a'))
 		require.True(t, ok)
 		require.EqualValues(t, 4096, p.Offset)
 		host.Answered(id)
-		p, ok = worker.PutResult(id, filled(1000, 'r'))
+		p, ok = worker.PutResult(id, repeated(1000, 'r'))
 		require.True(t, ok)
 		require.EqualValues(t, 4096+halfArena, p.Offset)
 		host.Take(id)
@@ -122,9 +122,9 @@ func TestALoneValueAlwaysLiesAtTheBeginning(t *testing.T) {
 
 func TestAResultIsEncodedWhereItWillLie(t *testing.T) {
 	host, worker, _ := arenas(t, 2*halfArena)
-	_, ok := worker.PutResult(1, filled(100, 'x'))
+	_, ok := worker.PutResult(1, repeated(100, 'x'))
 	require.True(t, ok)
-	text := string(filled(40_000, 'r'))
+	text := string(repeated(40_000, 'r'))
 	room := worker.RoomForResult(ipc.RoomFor(&text))
 	require.NotNil(t, room)
 	result, err := ipc.AppendValue(room[:0], &text)
@@ -184,7 +184,7 @@ func TestPiecesNeverOverlap(t *testing.T) {
 	var out []piece
 	refused := 0
 	for id := uint64(1); id < 20_000; id++ {
-		p, ok := host.PutArgument(id, filled(1+random.IntN(half/4), byte(id)))
+		p, ok := host.PutArgument(id, repeated(1+random.IntN(half/4), byte(id)))
 		if ok {
 			out = append(out, piece{id, p})
 		} else {

@@ -103,7 +103,8 @@ func (c *Claims) WithdrawRest(first, last uint64) uint64 {
 	}
 }
 
-// Running tells which call of the chunk from first to last the worker has started last; false if it has started none.
+// Running tells which call of the chunk from first to last the worker has started last; false if it has started none. Once the rest was
+// taken back from the first call on there is none, and WithdrawRest has said so: the word does not tell that from the rest after the first.
 func (c *Claims) Running(first, last uint64) (uint64, bool) {
 	w := c.slot(first).Load()
 	id, state := w>>2, ClaimState(w&3)

@@ -53,6 +53,62 @@ func TestRequestsComeBackAsTheyWere(t *testing.T) {
 	}
 }
 
+// A chunk says in its head how many arguments there are; they follow, one after the other.
+func TestChunksComeBackAsTheyWere(t *testing.T) {
+	for _, id := range []uint64{1, 127, 128, math.MaxUint16, math.MaxUint16 + 1, math.MaxUint32 + 1, math.MaxUint64} {
+		for _, name := range []string{"", "f", strings.Repeat("n", 32), strings.Repeat("n", 1<<16), "名"} {
+			for _, meta := range []ipc.Meta{{}, {Timeout: 1}, {Timeout: math.MaxInt64, Deadline: math.MinInt64, Attempt: 7}} {
+				for _, calls := range []int{1, 2, 15, 16, 255, 256, ipc.MaxChunk} {
+					args := bytes.Repeat([]byte{0xCC, 0xFF}, calls)
+					b := ipc.AppendChunkHead([]byte("before"), id, name, meta, calls, len(args))
+					require.True(t, bytes.HasPrefix(b, []byte("before")))
+					m := parse(t, append(b, args...)[len("before"):])
+					require.Equal(t, []any{ipc.KindChunk, id, name, calls}, []any{m.Kind, m.ID, string(m.Name), m.Calls})
+					require.True(t, bytes.Equal(args, m.Value))
+					if meta == (ipc.Meta{}) {
+						require.Empty(t, m.Meta)
+					} else {
+						require.Equal(t, meta, decodeParam[ipc.Meta](t, m.Meta))
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestTheArgumentsOfAChunkAreReadOneByOne(t *testing.T) {
+	var args []byte
+	want := []any{"a", int8(7), nil, []any{"b"}, "c"}
+	for _, arg := range want {
+		var err error
+		args, err = ipc.AppendValue(args, &arg)
+		require.NoError(t, err)
+	}
+	m := parse(t, append(ipc.AppendChunkHead(nil, 1, "f", ipc.Meta{}, len(want), len(args)), args...))
+	var got []any
+	for range m.Calls {
+		var arg any
+		n, err := ipc.DecodeNext(m.Value, &arg)
+		require.NoError(t, err)
+		got, m.Value = append(got, arg), m.Value[n:]
+	}
+	require.Equal(t, want, got)
+	require.Empty(t, m.Value)
+}
+
+func TestAChunkCutInItsHeadIsNoMessage(t *testing.T) {
+	for _, meta := range []ipc.Meta{{}, {Timeout: 5, Attempt: 2}} {
+		body := ipc.AppendChunkHead(nil, 70_000, "function", meta, 3, 3)[8:]
+		for n := range len(body) + 1 { // as it is, there is a head and no argument
+			m, err := ipc.ParseMessage(body[:n:n])
+			require.ErrorIs(t, err, ipc.ErrProtocol, "%d of %d bytes", n, len(body))
+			require.Equal(t, ipc.Message{}, m)
+		}
+		_, err := ipc.ParseMessage(append(body, 7))
+		require.NoError(t, err, "what its arguments are is seen when they are decoded")
+	}
+}
+
 func TestResultsComeBackAsTheyWere(t *testing.T) {
 	text := strings.Repeat("x", 1000)
 	b, err := ipc.AppendResult([]byte("before"), 300, &text, 2000)
@@ -147,7 +203,28 @@ func TestBodiesThatAreNoMessage(t *testing.T) {
 		"no array":                    "\x05",
 		"a map":                       "\x81\x00\x05",
 		"an empty array":              "\x90",
-		"a kind that is not known":    "\x94\x03\x05\xc0\x07",
+		"a kind that is not known":    "\x94\x06\x05\xc0\x07",
+		"unknown, shaped a request":   "\x95\x06\x05\xa1f\xc0\x07",
+		"unknown, shaped a chunk":     "\x95\x06\x05\xa1f\xc0\xdc\x00\x01\x07",
+		"a place without a length":    "\x94\x05\x05\x07",
+		"a place and more":            "\x94\x05\x05\x07\x08\x09",
+		"a placed request of five":    "\x95\x04\x05\xa1f\xc0\x07\x08",
+		"a place below nothing":       "\x94\x05\x05\xff\x08",
+		"a chunk shaped a response":   "\x94\x03\x05\xc0\x07",
+		"a chunk shaped a request":    "\x95\x03\x05\xa1f\xc0\x07",
+		"a chunk of no calls":         "\x95\x03\x05\xa1f\xc0\xdc\x00\x00\x07",
+		"a chunk of no calls, short":  "\x95\x03\x05\xa1f\xc0\x90\x07",
+		"a chunk of too many calls":   "\x95\x03\x05\xa1f\xc0\xdc\x80\x01\x07" + strings.Repeat("\x07", ipc.MaxChunk),
+		"a chunk of all calls":        "\x95\x03\x05\xa1f\xc0\xdc\xff\xff\x07" + strings.Repeat("\x07", 1<<16),
+		"a chunk of an array 32":      "\x95\x03\x05\xa1f\xc0\xdd\x00\x00\x00\x01\x07",
+		"a chunk of a map":            "\x95\x03\x05\xa1f\xc0\x81\x07\x07",
+		"a chunk of nil":              "\x95\x03\x05\xa1f\xc0\xc0\x07",
+		"a chunk of negative id":      "\x95\x03\xff\xa1f\xc0\xdc\x00\x01\x07",
+		"a chunk without arguments":   "\x95\x03\x05\xa1f\xc0\xdc\x00\x01",
+		"a chunk cut in its number":   "\x95\x03\x05\xa1f\xc0\xdc\x00",
+		"a chunk with a name of 5":    "\x95\x03\x05\x05\xc0\xdc\x00\x01\x07",
+		"a chunk whose meta is cut":   "\x95\x03\x05\xa1f\x81\xa1x",
+		"a chunk of six elements":     "\x96\x03\x05\xa1f\xc0\xdc\x00\x01\x07\x07",
 		"a kind that is no number":    "\x94\xa1x\x05\xc0\x07",
 		"a negative kind":             "\x94\xff\x05\xc0\x07",
 		"too many elements":           "\x95\x01\x05\xc0\x07\x07",
@@ -186,12 +263,16 @@ func TestAHostileFailureCostsLittle(t *testing.T) {
 }
 
 func TestParsingAllocatesNothing(t *testing.T) {
-	body := ipc.AppendRequest(nil, 300, "function", ipc.Meta{Timeout: 5}, []byte{7})[8:]
-	assert.Zero(t, testing.AllocsPerRun(100, func() {
-		if _, err := ipc.ParseMessage(body); err != nil {
-			t.Error(err)
-		}
-	}))
+	for _, body := range [][]byte{
+		ipc.AppendRequest(nil, 300, "function", ipc.Meta{Timeout: 5}, []byte{7})[8:],
+		append(ipc.AppendChunkHead(nil, 300, "function", ipc.Meta{Timeout: 5}, 2, 2), 7, 8)[8:],
+	} {
+		assert.Zero(t, testing.AllocsPerRun(100, func() {
+			if _, err := ipc.ParseMessage(body); err != nil {
+				t.Error(err)
+			}
+		}))
+	}
 }
 
 // FuzzParseMessage takes hostile bodies apart. What is accepted is put together again, and comes back the same.
@@ -206,6 +287,10 @@ func FuzzParseMessage(f *testing.F) {
 		ipc.AppendFailure(nil, 70_000, ipc.Failure{Kind: ipc.FailedTask, Codes: []string{"io.EOF"}}),
 		ipc.AppendNotification(nil, ipc.Hello, ipc.HelloParam{Functions: []ipc.Function{{Name: "f"}}}),
 		ipc.AppendNotification(nil, ipc.Cancel, ipc.CancelParam{ID: 1}),
+		append(ipc.AppendChunkHead(nil, 1, "f", ipc.Meta{}, 3, 3), 1, 2, 3),
+		append(ipc.AppendChunkHead(nil, math.MaxUint64, strings.Repeat("n", 40), ipc.Meta{Timeout: 5, Attempt: 2}, ipc.MaxChunk, 1), 0x80),
+		append(ipc.AppendChunkHead(nil, 1, "f", ipc.Meta{}, 0, 1), 1),
+		append(ipc.AppendChunkHead(nil, 1, "f", ipc.Meta{}, ipc.MaxChunk+1, 1), 1),
 	} {
 		f.Add(frame[8:])
 	}
@@ -218,8 +303,11 @@ func FuzzParseMessage(f *testing.F) {
 			require.ErrorIs(t, err, ipc.ErrProtocol)
 			return
 		}
-		require.NotEmpty(t, m.Value)
+		placed := m.Kind == ipc.KindPlacedRequest || m.Kind == ipc.KindPlacedResponse
+		require.Equal(t, placed, len(m.Value) == 0)
 		require.True(t, bytes.HasSuffix(body, m.Value))
+		require.True(t, placed || m.Place == ipc.Place{})
+		require.Equal(t, m.Kind == ipc.KindChunk, m.Calls != 0)
 		switch m.Kind {
 		case ipc.KindRequest:
 			var meta ipc.Meta
@@ -231,6 +319,28 @@ func FuzzParseMessage(f *testing.F) {
 			if meta != (ipc.Meta{}) {
 				require.Equal(t, meta, decodeParam[ipc.Meta](t, again.Meta))
 			}
+		case ipc.KindChunk:
+			require.Positive(t, m.Calls)
+			require.LessOrEqual(t, m.Calls, ipc.MaxChunk)
+			var meta ipc.Meta
+			if len(m.Meta) > 0 && ipc.DecodeParam(m.Meta, &meta) != nil {
+				return
+			}
+			again := parse(t, append(ipc.AppendChunkHead(nil, m.ID, string(m.Name), meta, m.Calls, len(m.Value)), m.Value...))
+			require.Equal(t, []any{m.Kind, m.ID, string(m.Name), m.Calls, m.Value}, []any{again.Kind, again.ID, string(again.Name), again.Calls, again.Value})
+			if meta != (ipc.Meta{}) {
+				require.Equal(t, meta, decodeParam[ipc.Meta](t, again.Meta))
+			}
+		case ipc.KindPlacedRequest:
+			var meta ipc.Meta
+			if len(m.Meta) > 0 && ipc.DecodeParam(m.Meta, &meta) != nil {
+				return
+			}
+			again := parse(t, ipc.AppendPlacedRequest(nil, m.ID, string(m.Name), meta, m.Place))
+			require.Equal(t, []any{m.ID, string(m.Name), m.Place}, []any{again.ID, string(again.Name), again.Place})
+		case ipc.KindPlacedResponse:
+			again := parse(t, ipc.AppendPlacedResult(nil, m.ID, m.Place))
+			require.Equal(t, []any{m.ID, m.Place}, []any{again.ID, again.Place})
 		case ipc.KindResponse:
 			var failure ipc.Failure
 			if len(m.Failure) == 0 || ipc.DecodeParam(m.Failure, &failure) != nil {

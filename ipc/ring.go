@@ -161,7 +161,7 @@ func CutEntry(entries []byte) (e Entry, rest []byte, err error) {
 	e.Took = time.Duration(binary.NativeEndian.Uint32(entries[4:]))
 	e.ID = binary.NativeEndian.Uint64(entries[8:])
 	entries = entries[entryHeader:]
-	if n > len(entries) {
+	if padded(n) > len(entries) {
 		return e, nil, fmt.Errorf("%w: an entry of the ring of %d bytes goes beyond its end", ErrProtocol, n)
 	}
 	if size&entryMessage != 0 {
