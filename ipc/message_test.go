@@ -290,6 +290,8 @@ func FuzzParseMessage(f *testing.F) {
 		append(ipc.AppendChunkHead(nil, 1, "f", ipc.Meta{}, 3, 3), 1, 2, 3),
 		append(ipc.AppendChunkHead(nil, math.MaxUint64, strings.Repeat("n", 40), ipc.Meta{Timeout: 5, Attempt: 2}, ipc.MaxChunk, 1), 0x80),
 		append(ipc.AppendChunkHead(nil, 1, "f", ipc.Meta{}, 0, 1), 1),
+		ipc.AppendPlacedRequest(nil, 9, "f", ipc.Meta{Timeout: 5}, ipc.Place{Offset: 4096, Len: 1 << 20}),
+		ipc.AppendPlacedResult(nil, 9, ipc.Place{Offset: 1 << 40, Len: 7}),
 		append(ipc.AppendChunkHead(nil, 1, "f", ipc.Meta{}, ipc.MaxChunk+1, 1), 1),
 	} {
 		f.Add(frame[8:])
