@@ -28,6 +28,7 @@ const (
 	FeatureClaims = "claims" // calls may be sent ahead: the worker claims each in the table before it starts it
 	FeatureCancel = "cancel" // the worker understands cancel while a call runs
 	FeatureRing   = "ring"   // the worker may leave responses in the ring
+	FeatureDoze   = "doze"   // the worker wakes a host that waits for the ring's word; needs ring
 	FeatureChunk  = "chunk"  // several calls may come in one message; needs claims
 	FeatureArena  = "arena"  // large values may lie in the arena
 )

@@ -17,7 +17,7 @@ import (
 //
 //	 0  produced, 64 bit: bytes that the worker has put in so far
 //	64  consumed, 64 bit: bytes that the host has taken out so far
-//	128 asleep, 32 bit: 1 while the host wants to be told; the host sets it, and who tells it clears it
+//	128 asleep, 32 bit: 1 while the host wants to be told, 2 while it waits for this very word; the host sets it, and who tells it clears it
 //
 // The rest, a power of two, holds entries one after the other, which go on at the beginning where they reach the end: a
 // length (32 bit), the nanoseconds that the call took (32 bit), the id of the call (64 bit), its encoded result, and nothing up to
@@ -113,20 +113,49 @@ func (r *Ring) Filling() bool {
 	return r.at-r.seen > uint64(len(r.data)/2)
 }
 
+// The values of the word asleep.
+const (
+	awake  = 0
+	asleep = 1 // waits for the pipe
+	dozing = 2 // waits for the word
+)
+
 // Tell is the worker's question whether the host sleeps though there is something in the ring, so that it must be told.
-// Whoever is answered true has to tell it; it may be asked by any goroutine.
+// Whoever is answered true has to tell it; it may be asked by any goroutine. A host that dozes is woken here.
 func (r *Ring) Tell() bool {
-	return r.asleep.Load() != 0 && r.produced.Load() != r.consumed.Load() && r.asleep.CompareAndSwap(1, 0)
+	if r.asleep.Load() == awake || r.produced.Load() == r.consumed.Load() {
+		return false
+	}
+	r.Wake()
+	return r.asleep.CompareAndSwap(asleep, awake)
+}
+
+// Wake is the worker's step after it has written to the pipe: a host that dozes looks at nothing else.
+func (r *Ring) Wake() {
+	if r.asleep.Load() == dozing && r.asleep.CompareAndSwap(dozing, awake) {
+		wake(r.asleep)
+	}
 }
 
 // Sleep is the host's last step before it waits for the pipe. It reports false if there is something to take first.
 func (r *Ring) Sleep() bool {
-	r.asleep.Store(1)
+	r.asleep.Store(asleep)
 	if r.produced.Load() == r.at {
 		return true
 	}
-	r.asleep.Store(0)
+	r.asleep.Store(awake)
 	return false
+}
+
+// Doze is the host's way to wait for the ring alone, where [Dozes] and the worker knows of it: for no longer than atMost, which it keeps
+// a thread for. It reports whether there is something to take.
+func (r *Ring) Doze(atMost time.Duration) bool {
+	r.asleep.Store(dozing)
+	if r.produced.Load() == r.at {
+		await(r.asleep, dozing, atMost)
+	}
+	r.asleep.Store(awake)
+	return r.produced.Load() != r.at
 }
 
 // Take is the host's step: it appends all entries there are to dst, and makes room for more. An error says that the worker

@@ -52,6 +52,9 @@ func (l *link) leadStep(t *task) (done, more bool) {
 	if in.broken != nil {
 		return false, false
 	}
+	if in.dozes && len(in.entries) == 0 {
+		return false, in.ring.Doze(leadTime) // what comes through the pipe is the reader's
+	}
 	if !in.asleep() {
 		return false, true
 	}

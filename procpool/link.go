@@ -78,7 +78,7 @@ func (l *link) live() {
 	l.pool.config.Logger.Debug("procpool: worker ready", "pid", l.pid(), "build", peer.hello.Build)
 	l.writer.Go(l.write)
 	l.tell(func(s *state, now time.Time) { s.becameReady(l.id, peer.claims, peer.chunks, peer.refuse, now) })
-	l.in = inbound{frames: peer.frames, ring: peer.ring, arena: l.arena, due: ipc.InitializerID + 1}
+	l.in = inbound{frames: peer.frames, ring: peer.ring, dozes: peer.dozes, arena: l.arena, due: ipc.InitializerID + 1}
 	cause := l.readAll()
 	end := l.end(cause == nil)
 	if cause == nil {
@@ -101,6 +101,7 @@ type peer struct {
 	hello  ipc.HelloParam
 	claims *ipc.Claims
 	ring   *ipc.Ring
+	dozes  bool
 	chunks bool
 	refuse func(*task) error
 }
@@ -138,6 +139,9 @@ func (l *link) start() (peer, error) {
 			return peer{}, err
 		}
 		welcome.Features = append(welcome.Features, ipc.FeatureRing)
+		if p.dozes = ipc.Dozes() && slices.Contains(hello.Features, ipc.FeatureDoze); p.dozes {
+			welcome.Features = append(welcome.Features, ipc.FeatureDoze)
+		}
 	}
 	if slices.Contains(hello.Features, ipc.FeatureArena) {
 		if l.arena, err = l.process.arena(); err != nil {

@@ -59,6 +59,7 @@ func (l *link) readAll() error {
 type inbound struct {
 	frames *ipc.Reader
 	ring   *ipc.Ring  // nil if everything comes through the pipe
+	dozes  bool       // the worker wakes whoever waits for the ring
 	arena  *ipc.Arena // nil if every result is in its response
 	due    uint64     // the call whose response is next
 	ended  bool       // nothing more will come

@@ -28,6 +28,9 @@ func serve(table offered) error {
 	}
 	if pipes.ring != nil {
 		features = append(features, ipc.FeatureRing)
+		if ipc.Dozes() {
+			features = append(features, ipc.FeatureDoze)
+		}
 	}
 	if pipes.arena != nil {
 		features = append(features, ipc.FeatureArena)

@@ -188,6 +188,9 @@ func (s *session) write(frame []byte) {
 		fmt.Fprintf(os.Stderr, "worker: write a response: %v\n", err)
 		os.Exit(3)
 	}
+	if s.ring != nil {
+		s.ring.Wake()
+	}
 }
 
 func reasonOf(reason string) error {
