@@ -42,7 +42,7 @@ func pool(b *testing.B, workers int) *procpool.ProcessPoolExecutor {
 }
 
 func pipeWith(b *testing.B, request, response []byte, size int) *pipePeer {
-	p, err := startPipePeer(children, request, response, size)
+	p, err := startPipePeer(context.Background(), children, request, response, size)
 	if err != nil {
 		b.Fatal(err)
 	}

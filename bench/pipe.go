@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,48 +15,54 @@ import (
 
 // A pipePeer is a child process that answers requests of one size with responses of another over two anonymous pipes: the
 // floor under any pool of processes that uses pipes.
+//
+// What it takes depends on where the two processes run and on nothing else that was tried (locked threads or not, GOMAXPROCS of
+// the child, system calls that tell the scheduler and such that do not, within 0.3 µs of each other). On one core the kernel
+// switches from one to the other. On two cores each has to be woken from its sleep, which costs several times as much,
+// most of all in a virtual machine. Left to itself the kernel changes its mind every now and then. A netpoller instead
+// of descriptors that block costs half as much again.
 type pipePeer struct {
 	child             *exec.Cmd
 	out, in           pipe.End
 	request, response []byte
 }
 
-// A pipeSize of zero is what the kernel gives by default.
-func startPipePeer(c Children, request, response []byte, pipeSize int) (*pipePeer, error) {
+// startPipePeer starts one, which ends with ctx at the latest. A pipeSize of zero is what the kernel gives by default. The
+// child inherits the cores of the calling thread.
+func startPipePeer(ctx context.Context, c Children, request, response []byte, pipeSize int) (_ *pipePeer, err error) {
 	childIn, hostOut, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
+	defer childIn.Close() // the child has its own
 	hostIn, childOut, err := os.Pipe()
 	if err != nil {
+		_ = hostOut.Close()
 		return nil, err
 	}
-	child := exec.Command(c.path("pipe"), strconv.Itoa(len(request)), strconv.Itoa(len(response)))
-	child.ExtraFiles = []*os.File{childIn, childOut}
-	child.Stderr = os.Stderr
-	if err := child.Start(); err != nil {
-		return nil, err
+	defer childOut.Close()
+	p := &pipePeer{request: request, response: make([]byte, len(response))}
+	p.out, err = pipe.NewEnd(hostOut)
+	if err == nil {
+		p.in, err = pipe.NewEnd(hostIn)
 	}
-	_, _ = childIn.Close(), childOut.Close() // the child has its own
-	p := &pipePeer{child: child, request: request, response: make([]byte, len(response))}
-	if p.out, err = pipe.NewEnd(hostOut); err != nil {
-		return nil, err
+	if err == nil && pipeSize > 0 {
+		err = errors.Join(pipe.Grow(p.out, pipeSize), pipe.Grow(p.in, pipeSize))
 	}
-	if p.in, err = pipe.NewEnd(hostIn); err != nil {
-		return nil, err
+	if err == nil {
+		p.child = exec.CommandContext(ctx, c.path("pipe"), strconv.Itoa(len(request)), strconv.Itoa(len(response)))
+		p.child.ExtraFiles = []*os.File{childIn, childOut}
+		p.child.Stderr = os.Stderr
+		err = p.child.Start()
 	}
-	if pipeSize > 0 {
-		if err := pipe.Grow(p.out, pipeSize); err != nil {
-			return p, err
-		}
-		if err := pipe.Grow(p.in, pipeSize); err != nil {
-			return p, err
-		}
+	if err != nil {
+		_, _ = hostOut.Close(), hostIn.Close()
+		return nil, fmt.Errorf("bare pipe: %w", err)
 	}
 	return p, nil
 }
 
-// exchange is one request and its response. It does best on a goroutine that is locked to its thread.
+// exchange is one request and its response.
 func (p *pipePeer) exchange() error {
 	if err := p.out.Write(p.request); err != nil {
 		return fmt.Errorf("bare pipe: %w", err)

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/seed7d1be1d5/concurrent/bench/tasks"
 	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/procpool"
 )
 
 // submitAll submits no-op calls one by one, as many as there is room for, and then awaits them in order.
@@ -18,4 +20,50 @@ func submitAll(ctx context.Context, ex futures.Executor, calls []*futures.Future
 		}
 	}
 	return nil
+}
+
+// measureSubmit is about many calls that are submitted one by one.
+func measureSubmit(ctx context.Context, b *Bench) ([]Row, error) {
+	pool, err := startPool(ctx, b.children, procpool.Config{MaxWorkers: workers})
+	if err != nil {
+		return nil, err
+	}
+	defer pool.Close()
+	plugin, err := startNetrpcPeer(ctx, b.children)
+	if err != nil {
+		return nil, err
+	}
+	defer plugin.close()
+
+	n := b.count(1_000_000)
+	subjects := []Subject{
+		{"this project", func(ctx context.Context) (float64, error) {
+			calls := make([]*futures.Future[int], n)
+			begin := time.Now()
+			err := submitAll(ctx, pool, calls)
+			return rate(n, begin), err
+		}},
+		{"go-plugin net/rpc, pipelined", func(context.Context) (float64, error) { return plugin.pipeline(b.count(200_000)) }},
+		{"pond", func(context.Context) (float64, error) { return pondCalls(workers, n) }},
+		{"ants", func(context.Context) (float64, error) { return antsCalls(workers, n) }},
+	}
+	if b.python != nil {
+		subjects = append(subjects, Subject{cpythonSubmit, func(ctx context.Context) (float64, error) {
+			figure, err := b.python.measure(ctx, "submit", b.count(10_000))
+			return figure.Rate, err
+		}})
+	}
+	s, err := inTurn(ctx, b.rounds, subjects...)
+	if err != nil {
+		return nil, err
+	}
+	const name = "no-op calls submitted one by one"
+	rows := []Row{alone(name, perSecond, s[0], Goal{must: 800_000})}
+	for i, goal := range []Goal{{must: 15}, {aim: 1}, {}, {must: 100}} {
+		if i+1 == len(s) {
+			return append(rows, absent(name, cpythonSubmit, noPython)), nil
+		}
+		rows = append(rows, versus(name, perSecond, s[0], subjects[i+1].name, s[i+1], goal))
+	}
+	return rows, nil
 }
