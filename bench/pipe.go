@@ -30,28 +30,24 @@ type pipePeer struct {
 // startPipePeer starts one, which ends with ctx at the latest. A pipeSize of zero is what the kernel gives by default. The
 // child inherits the cores of the calling thread.
 func startPipePeer(ctx context.Context, c Children, request, response []byte, pipeSize int) (_ *pipePeer, err error) {
-	childIn, hostOut, err := os.Pipe()
+	childIn, hostOut, err := pipe.New()
 	if err != nil {
 		return nil, err
 	}
 	defer childIn.Close() // the child has its own
-	hostIn, childOut, err := os.Pipe()
+	hostIn, childOut, err := pipe.New()
 	if err != nil {
 		_ = hostOut.Close()
 		return nil, err
 	}
 	defer childOut.Close()
-	p := &pipePeer{request: request, response: make([]byte, len(response))}
-	p.out, err = pipe.NewEnd(hostOut)
-	if err == nil {
-		p.in, err = pipe.NewEnd(hostIn)
-	}
-	if err == nil && pipeSize > 0 {
+	p := &pipePeer{out: hostOut, in: hostIn, request: request, response: make([]byte, len(response))}
+	if pipeSize > 0 {
 		err = errors.Join(pipe.Grow(p.out, pipeSize), pipe.Grow(p.in, pipeSize))
 	}
 	if err == nil {
 		p.child = exec.CommandContext(ctx, c.path("pipe"), strconv.Itoa(len(request)), strconv.Itoa(len(response)))
-		p.child.ExtraFiles = []*os.File{childIn, childOut}
+		p.child.ExtraFiles = []*os.File{childIn.File(), childOut.File()}
 		p.child.Stderr = os.Stderr
 		err = p.child.Start()
 	}

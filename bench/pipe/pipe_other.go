@@ -11,7 +11,9 @@ import (
 // An End is one end of a pipe.
 type End struct{}
 
-func NewEnd(*os.File) (End, error) { return End{}, errors.ErrUnsupported }
-func (End) Read([]byte) error      { return errors.ErrUnsupported }
-func (End) Write([]byte) error     { return errors.ErrUnsupported }
-func (End) Close() error           { return errors.ErrUnsupported }
+func New() (r, w End, err error) { return End{}, End{}, errors.ErrUnsupported }
+func FromDescriptor(int) End     { return End{} }
+func (End) File() *os.File       { return nil }
+func (End) Read([]byte) error    { return errors.ErrUnsupported }
+func (End) Write([]byte) error   { return errors.ErrUnsupported }
+func (End) Close() error         { return errors.ErrUnsupported }
