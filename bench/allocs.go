@@ -19,9 +19,9 @@ func measureAllocs(ctx context.Context, b *Bench) ([]Row, error) {
 	n := b.count(200_000)
 	ways := []struct {
 		name string
-		make func() error
+		make func(context.Context) error
 	}{
-		{"one at a time", func() error {
+		{"one at a time", func(ctx context.Context) error {
 			for i := range n {
 				if _, err := futures.Submit(ctx, pool, tasks.Noop, i).Result(ctx); err != nil {
 					return err
@@ -29,20 +29,26 @@ func measureAllocs(ctx context.Context, b *Bench) ([]Row, error) {
 			}
 			return nil
 		}},
-		{"all at once", func() error { return submitAll(ctx, pool, make([]*futures.Future[int], n)) }},
+		{"all at once", func(ctx context.Context) error { return submitAll(ctx, pool, make([]*futures.Future[int], n)) }},
 	}
 	var rows []Row
 	for _, way := range ways {
-		var host, worker Sample
+		var host, watched, worker Sample
 		for range b.rounds {
-			h, w, err := allocsOf(ctx, pool, way.make)
+			h, w, err := allocsOf(pool, func() error { return way.make(unwatched) })
 			if err != nil {
 				return nil, err
 			}
 			host, worker = append(host, h/float64(n)), append(worker, w/float64(n))
+			h, _, err = allocsOf(pool, func() error { return way.make(ctx) })
+			if err != nil {
+				return nil, err
+			}
+			watched = append(watched, h/float64(n))
 		}
 		rows = append(rows,
 			alone("allocations per call, "+way.name+", host", objects, host, Goal{must: 6, aim: 3}),
+			versus("allocations per call, "+way.name+", host, a ctx watched", objects, watched, "without", host, Goal{}),
 			alone("allocations per call, "+way.name+", worker", objects, worker, Goal{must: 4, aim: 2}),
 		)
 	}
@@ -50,8 +56,8 @@ func measureAllocs(ctx context.Context, b *Bench) ([]Row, error) {
 }
 
 // allocsOf is how many objects the host and its worker allocate during do.
-func allocsOf(ctx context.Context, pool futures.Executor, do func() error) (host, worker float64, err error) {
-	workerBefore, err := futures.Submit(ctx, pool, tasks.Mallocs, struct{}{}).Result(ctx)
+func allocsOf(pool futures.Executor, do func() error) (host, worker float64, err error) {
+	workerBefore, err := futures.Submit(unwatched, pool, tasks.Mallocs, struct{}{}).Result(unwatched)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -60,7 +66,7 @@ func allocsOf(ctx context.Context, pool futures.Executor, do func() error) (host
 		return 0, 0, err
 	}
 	hostAfter := mallocs()
-	workerAfter, err := futures.Submit(ctx, pool, tasks.Mallocs, struct{}{}).Result(ctx)
+	workerAfter, err := futures.Submit(unwatched, pool, tasks.Mallocs, struct{}{}).Result(unwatched)
 	return float64(hostAfter - hostBefore), float64(workerAfter - workerBefore), err
 }
 

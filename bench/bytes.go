@@ -33,7 +33,7 @@ func measureBytes(ctx context.Context, b *Bench) ([]Row, error) {
 	for i := range payload {
 		payload[i] = byte(i) // pages of zeros that nobody has touched are all the same page
 	}
-	subjects := []Subject{bothWays("this project", b.count(20), func(ctx context.Context) error { return echo(ctx, pool, payload) })}
+	subjects := []Subject{bothWays("this project", b.count(20), func() error { return echo(unwatched, pool, payload) })}
 	request, response := echoFrames(payload)
 	for _, size := range []int{0, 1 << 20} {
 		peer, err := startPipePeer(ctx, b.children, request, response, size)
@@ -48,7 +48,7 @@ func measureBytes(ctx context.Context, b *Bench) ([]Row, error) {
 		if size > 0 {
 			name += " of 1 MiB"
 		}
-		subjects = append(subjects, bothWays(name, b.count(20), func(context.Context) error { return peer.exchange() }))
+		subjects = append(subjects, bothWays(name, b.count(20), peer.exchange))
 	}
 	s, err := inTurn(ctx, b.rounds, subjects...)
 	if err != nil {
@@ -62,14 +62,14 @@ func measureBytes(ctx context.Context, b *Bench) ([]Row, error) {
 }
 
 // bothWays is a subject that sends the payload there and back n times, after once that does not count.
-func bothWays(name string, n int, once func(context.Context) error) Subject {
-	return Subject{name, func(ctx context.Context) (float64, error) {
-		if err := once(ctx); err != nil {
+func bothWays(name string, n int, once func() error) Subject {
+	return Subject{name, func(context.Context) (float64, error) {
+		if err := once(); err != nil {
 			return 0, err
 		}
 		begin := time.Now()
 		for range n {
-			if err := once(ctx); err != nil {
+			if err := once(); err != nil {
 				return 0, err
 			}
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"time"
 
@@ -20,12 +21,13 @@ type caller struct {
 
 // Names of callers, as in the table and the plot.
 const (
-	projectFree = "this project"
-	projectOne  = "this project, on one core"
-	pipeFree    = "bare pipe"
-	pipeOne     = "bare pipe, on one core"
-	pipeTwo     = "bare pipe, on two cores"
-	netrpcCall  = "go-plugin net/rpc"
+	projectFree    = "this project"
+	projectWatched = "this project, a ctx watched"
+	projectOne     = "this project, on one core"
+	pipeFree       = "bare pipe"
+	pipeOne        = "bare pipe, on one core"
+	pipeTwo        = "bare pipe, on two cores"
+	netrpcCall     = "go-plugin net/rpc"
 )
 
 // measureCall is about one call at a time: what it takes from Submit to Result.
@@ -35,11 +37,14 @@ func measureCall(ctx context.Context, b *Bench) ([]Row, error) {
 		return nil, err
 	}
 	defer pool.Close()
-	call := func() error {
-		_, err := futures.Submit(ctx, pool, tasks.Noop, 1).Result(ctx)
-		return err
+	callUnder := func(ctx context.Context) func() error {
+		return func() error {
+			_, err := futures.Submit(ctx, pool, tasks.Noop, 1).Result(ctx)
+			return err
+		}
 	}
-	callers := []caller{{projectFree, nil, call}}
+	call := callUnder(unwatched)
+	callers := []caller{{projectFree, nil, call}, {projectWatched, nil, callUnder(ctx)}}
 	if all := cores(); len(all) > 0 {
 		callers = append(callers, caller{projectOne, func() (func(), error) {
 			pids := pool.Stats().PIDs
@@ -100,8 +105,11 @@ const (
 func interleave(ctx context.Context, callers []caller, slices, calls int) ([][]time.Duration, error) {
 	took := make([][]time.Duration, len(callers))
 	runtime.GC()
+	// Nobody always follows the same one: it matters in what state it leaves the cores.
+	order := rand.New(rand.NewPCG(1, 2))
 	for range slices {
-		for i, c := range callers {
+		for _, i := range order.Perm(len(callers)) {
+			c := callers[i]
 			if err := c.some(calls, &took[i]); err != nil {
 				return nil, fmt.Errorf("%s: %w", c.name, err)
 			}
@@ -207,6 +215,7 @@ func callRows(took []Latencies, python [3]Sample) []Row {
 	if two, ok := of[pipeTwo]; ok {
 		rows = append(rows, versus(name+"p50, pipe across cores", seconds, p50(project), pipeTwo, p50(two), Goal{}))
 	}
+	rows = append(rows, versus(name+"p50, a ctx watched", seconds, p50(of[projectWatched]), "without", p50(project), Goal{}))
 	for i, q := range []struct {
 		name string
 		q    float64

@@ -26,11 +26,11 @@ func measureCrowd(ctx context.Context, b *Bench) ([]Row, error) {
 				}
 				defer pool.Close()
 				calls := make([]*futures.Future[int], b.count(200_000))
-				if err := submitAll(ctx, pool, calls[:len(calls)/10]); err != nil { // a first acquaintance
+				if err := submitAll(unwatched, pool, calls[:len(calls)/10]); err != nil { // a first acquaintance
 					return err
 				}
 				begin := time.Now()
-				if err := submitAll(ctx, pool, calls); err != nil {
+				if err := submitAll(unwatched, pool, calls); err != nil {
 					return err
 				}
 				rates[i] = append(rates[i], rate(len(calls), begin))

@@ -15,6 +15,7 @@ import (
 type Durations struct {
 	durations []time.Duration
 	Ways      []Way
+	ideal     []Sample // of so many bare processes, for each duration
 }
 
 // A Way is one way to make the calls.
@@ -46,14 +47,21 @@ func measureDurations(ctx context.Context, b *Bench) ([]Row, error) {
 	for i := range d.Ways {
 		d.Ways[i].rates = make([]Sample, len(d.durations))
 	}
-	turns := turnsFor(time.Second)
+	d.ideal = make([]Sample, len(d.durations))
+	perSecond := turnsFor(time.Second)
 	for range min(b.rounds, 3) {
 		for i, duration := range d.durations {
 			calls := min(int(workers*b.forPoint()/duration), b.count(300_000))
+			turns := int(float64(perSecond) * duration.Seconds())
+			took, err := idealWorkers(ctx, b.children, workers, turns, int(workers*b.forPoint()/duration))
+			if err != nil {
+				return nil, err
+			}
+			d.ideal[i] = append(d.ideal[i], float64(workers*b.forPoint()/duration)/took.Seconds())
 			for j := range d.Ways {
 				runtime.GC()
 				begin := time.Now()
-				if err := d.Ways[j].make(ctx, pool, int(float64(turns)*duration.Seconds()), calls); err != nil {
+				if err := d.Ways[j].make(unwatched, pool, turns, calls); err != nil {
 					return nil, err
 				}
 				d.Ways[j].rates[i] = append(d.Ways[j].rates[i], rate(calls, begin))
@@ -87,13 +95,10 @@ func spinEach(ctx context.Context, ex futures.Executor, turns, calls int) error 
 	return nil
 }
 
-// ideal is how many calls per second workers make that lose no time between them.
-func ideal(duration time.Duration) float64 { return workers / duration.Seconds() }
-
-// worthIt is the shortest duration from which on a way gets nine tenths of the ideal.
+// worthIt is the shortest duration from which on a way gets nine tenths of what as many bare processes get.
 func (d *Durations) worthIt(way Way) string {
 	from := -1
-	for i := len(d.durations) - 1; i >= 0 && way.rates[i].median() >= 0.9*ideal(d.durations[i]); i-- {
+	for i := len(d.durations) - 1; i >= 0 && way.rates[i].over(d.ideal[i]).median() >= 0.9; i-- {
 		from = i
 	}
 	if from < 0 {

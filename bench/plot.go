@@ -60,8 +60,8 @@ func drawDurations(dir string, d *Durations) error {
 	logarithmic(&p.X, plot.TickerFunc(durationTicks))
 	logarithmic(&p.Y, plot.TickerFunc(rateTicks))
 	var line plotter.XYs
-	for _, duration := range d.durations {
-		line = append(line, plotter.XY{X: duration.Seconds(), Y: ideal(duration)})
+	for i, duration := range d.durations {
+		line = append(line, plotter.XY{X: duration.Seconds(), Y: d.ideal[i].median()})
 	}
 	ideal, err := plotter.NewLine(line)
 	if err != nil {

@@ -9,10 +9,23 @@ import (
 	"github.com/seed7d1be1d5/concurrent/procpool"
 )
 
-// startPool starts a pool of the benchmarks' worker, all of whose workers are running when it returns.
-func startPool(ctx context.Context, c Children, config procpool.Config) (*procpool.ProcessPoolExecutor, error) {
+// unwatched is the ctx of calls that nobody means to call off: watching one for each call is not free, and has rows of its
+// own. Such calls end with their pool.
+var unwatched = context.Background()
+
+// newPool makes a pool of the benchmarks' worker. Its workers are killed, and so its calls over, when ctx is done.
+func newPool(ctx context.Context, c Children, config procpool.Config) (*procpool.ProcessPoolExecutor, error) {
 	config.Worker = procpool.Command(c.path("worker"))
 	pool, err := procpool.New(config)
+	if err == nil {
+		context.AfterFunc(ctx, pool.KillWorkers)
+	}
+	return pool, err
+}
+
+// startPool starts a pool of the benchmarks' worker, all of whose workers are running when it returns.
+func startPool(ctx context.Context, c Children, config procpool.Config) (*procpool.ProcessPoolExecutor, error) {
+	pool, err := newPool(ctx, c, config)
 	if err != nil {
 		return nil, err
 	}

@@ -11,16 +11,14 @@ import (
 // measureRecycle is about a process for each call.
 func measureRecycle(ctx context.Context, b *Bench) ([]Row, error) {
 	s, err := inTurn(ctx, b.rounds, Subject{"this project", func(ctx context.Context) (float64, error) {
-		pool, err := procpool.New(procpool.Config{
-			Worker: procpool.Command(b.children.path("worker")), MaxWorkers: workers, MaxTasksPerChild: 1,
-		})
+		pool, err := newPool(ctx, b.children, procpool.Config{MaxWorkers: workers, MaxTasksPerChild: 1})
 		if err != nil {
 			return 0, err
 		}
 		defer pool.Close()
 		calls := make([]*futures.Future[int], b.count(200))
 		begin := time.Now()
-		err = submitAll(ctx, pool, calls)
+		err = submitAll(unwatched, pool, calls)
 		return rate(len(calls), begin), err
 	}})
 	if err != nil {

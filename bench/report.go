@@ -89,7 +89,7 @@ func (l Latencies) Quantiles() string {
 func (d *Durations) Lines() []string {
 	var lines []string
 	for i, duration := range d.durations {
-		cells := []string{duration.String(), perSecond.text(ideal(duration))}
+		cells := []string{duration.String(), d.ideal[i].text(perSecond)}
 		for _, way := range d.Ways {
 			cells = append(cells, way.rates[i].text(perSecond))
 		}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"runtime"
 	"slices"
@@ -80,9 +79,9 @@ func costs(ctx context.Context, b *Bench, pool futures.Executor) ([]Row, error) 
 	done := most / 2 / sizes[len(sizes)-1] * 2 * sizes[len(sizes)-1]
 	for i, n := range sizes {
 		cost[i] = took[i].Seconds() / float64(done)
-		rows = append(rows, alone(fmt.Sprintf("%sn = %.0e", name, float64(n)), seconds, Sample{cost[i]}, Goal{}))
+		rows = append(rows, alone(name+"n = "+thousands(n), seconds, Sample{cost[i]}, Goal{}))
 	}
-	last := fmt.Sprintf("%sn = %.0e", name, float64(most))
+	last := name + "n = " + thousands(most)
 	if room {
 		cost = append(cost, largest.Seconds()/float64(most))
 		rows = append(rows, alone(last, seconds, Sample{cost[len(cost)-1]}, Goal{}))
@@ -102,7 +101,7 @@ func burst(ctx context.Context, ex futures.Executor, n, times int) (time.Duratio
 	runtime.GC()
 	begin := time.Now()
 	for range times {
-		if err := submitAll(ctx, ex, calls); err != nil {
+		if err := submitAll(unwatched, ex, calls); err != nil {
 			return 0, err
 		}
 	}

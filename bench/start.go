@@ -35,12 +35,12 @@ func measureStart(ctx context.Context, b *Bench) ([]Row, error) {
 
 func startOfPool(ctx context.Context, c Children) (float64, error) {
 	begin := time.Now()
-	pool, err := procpool.New(procpool.Config{Worker: procpool.Command(c.path("worker")), MaxWorkers: workers})
+	pool, err := newPool(ctx, c, procpool.Config{MaxWorkers: workers})
 	if err != nil {
 		return 0, err
 	}
 	defer pool.Close()
-	_, err = futures.Submit(ctx, pool, tasks.Noop, 1).Result(ctx)
+	_, err = futures.Submit(unwatched, pool, tasks.Noop, 1).Result(unwatched)
 	return time.Since(begin).Seconds(), err
 }
 

@@ -37,7 +37,13 @@ func measureSubmit(ctx context.Context, b *Bench) ([]Row, error) {
 
 	n := b.count(1_000_000)
 	subjects := []Subject{
-		{"this project", func(ctx context.Context) (float64, error) {
+		{"this project", func(context.Context) (float64, error) {
+			calls := make([]*futures.Future[int], n)
+			begin := time.Now()
+			err := submitAll(unwatched, pool, calls)
+			return rate(n, begin), err
+		}},
+		{"this project, a ctx watched", func(ctx context.Context) (float64, error) {
 			calls := make([]*futures.Future[int], n)
 			begin := time.Now()
 			err := submitAll(ctx, pool, calls)
@@ -58,12 +64,15 @@ func measureSubmit(ctx context.Context, b *Bench) ([]Row, error) {
 		return nil, err
 	}
 	const name = "no-op calls submitted one by one"
-	rows := []Row{alone(name, perSecond, s[0], Goal{must: 800_000})}
+	rows := []Row{
+		alone(name, perSecond, s[0], Goal{must: 800_000}),
+		versus(name+", a ctx watched", perSecond, s[1], "without", s[0], Goal{}),
+	}
 	for i, goal := range []Goal{{must: 15}, {aim: 1}, {}, {must: 100}} {
-		if i+1 == len(s) {
+		if i+2 == len(s) {
 			return append(rows, absent(name, cpythonSubmit, noPython)), nil
 		}
-		rows = append(rows, versus(name, perSecond, s[0], subjects[i+1].name, s[i+1], goal))
+		rows = append(rows, versus(name, perSecond, s[0], subjects[i+2].name, s[i+2], goal))
 	}
 	return rows, nil
 }

@@ -57,6 +57,15 @@ func (s scale) suffix() string {
 	return " " + s.name
 }
 
+// thousands writes a whole number for reading.
+func thousands(n int) string {
+	digits := strconv.Itoa(n)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}
+
 // text writes v without the name, with three digits.
 func (s scale) text(v float64) string {
 	v /= s.size

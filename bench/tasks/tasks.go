@@ -35,6 +35,9 @@ var Sleep = futures.NewFunc("bench.sleep", func(ctx context.Context, d time.Dura
 	return began, nil
 })
 
+// Began says when it began, in nanoseconds since 1970.
+var Began = futures.NewFunc("bench.began", func(context.Context, time.Duration) (int64, error) { return time.Now().UnixNano(), nil })
+
 // Mallocs is the number of objects that this process has allocated so far.
 var Mallocs = futures.NewFunc("bench.mallocs", func(context.Context, struct{}) (uint64, error) {
 	var stats runtime.MemStats

@@ -7,5 +7,5 @@ import (
 )
 
 func main() {
-	worker.Main(tasks.Noop, tasks.Echo, tasks.Spin, tasks.Sleep, tasks.Mallocs)
+	worker.Main(tasks.Noop, tasks.Echo, tasks.Spin, tasks.Sleep, tasks.Began, tasks.Mallocs)
 }
