@@ -12,7 +12,10 @@ FILES_full := 0
 # A fuzz target runs this many inputs beyond its corpus.
 FUZZCOUNT ?= 200000x
 
-# Of make bench.
+# Of make bench: cd bench && go run . -help lists them.
+BENCHFLAGS ?=
+
+# Of make microbench.
 BENCH ?= .
 BENCHTIME ?= 1s
 
@@ -29,7 +32,7 @@ PLATFORMS := linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo "  make run takes SIZE=small, medium or full, or FILES=N; make fuzz FUZZCOUNT=$(FUZZCOUNT); make bench BENCH=regexp."
+	@echo "  make run takes SIZE=small, medium or full, or FILES=N; make fuzz FUZZCOUNT=$(FUZZCOUNT); make bench BENCHFLAGS=-quick; make microbench BENCH=regexp."
 
 .PHONY: build
 build: ## build bin/worker and bin/procpool
@@ -52,6 +55,8 @@ race: ## run every test under the race detector
 lint: $(LINT) ## go vet and golangci-lint
 	$(GO) vet ./...
 	cd examples/plugin-host/plugin && $(GO) vet ./...
+	cd bench && $(GO) vet ./...
+	@unformatted=$$($(GO)fmt -l bench) && test -z "$$unformatted" || { echo "not formatted: $$unformatted"; exit 1; }
 	$(LINT) run ./...
 
 $(LINT):
@@ -70,8 +75,13 @@ fuzz: ## run each fuzz target FUZZCOUNT times
 	done
 
 .PHONY: bench
-bench: ## run the benchmarks
+bench: ## measure project and peers side by side, and write docs/performance.md
+	cd bench && $(GO) run . $(BENCHFLAGS)
+
+.PHONY: microbench
+microbench: ## run the plain Go benchmarks
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem ./...
+	cd bench && $(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem .
 
 .PHONY: cross
 cross: ## build and vet for every system and architecture

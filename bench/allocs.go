@@ -48,7 +48,7 @@ func measureAllocs(ctx context.Context, b *Bench) ([]Row, error) {
 		}
 		rows = append(rows,
 			alone("allocations per call, "+way.name+", host", objects, host, Goal{must: 6, aim: 3}),
-			versus("allocations per call, "+way.name+", host, a ctx watched", objects, watched, "without", host, Goal{}),
+			within("allocations per call, "+way.name+", host, a ctx watched", objects, watched, "without", host, Goal{}),
 			alone("allocations per call, "+way.name+", worker", objects, worker, Goal{must: 4, aim: 2}),
 		)
 	}

@@ -215,7 +215,7 @@ func callRows(took []Latencies, python [3]Sample) []Row {
 	if two, ok := of[pipeTwo]; ok {
 		rows = append(rows, versus(name+"p50, pipe across cores", seconds, p50(project), pipeTwo, p50(two), Goal{}))
 	}
-	rows = append(rows, versus(name+"p50, a ctx watched", seconds, p50(of[projectWatched]), "without", p50(project), Goal{}))
+	rows = append(rows, within(name+"p50, a ctx watched", seconds, p50(of[projectWatched]), "without", p50(project), Goal{}))
 	for i, q := range []struct {
 		name string
 		q    float64

@@ -50,7 +50,7 @@ func measureCrowd(ctx context.Context, b *Bench) ([]Row, error) {
 	}
 	var rows []Row
 	for i, n := range crowds[1:] {
-		rows = append(rows, versus(fmt.Sprintf("no-op calls, %d workers", n), perSecond, rates[i+1], fmt.Sprintf("with %d workers", crowds[0]), rates[0],
+		rows = append(rows, within(fmt.Sprintf("no-op calls, %d workers", n), perSecond, rates[i+1], fmt.Sprintf("with %d workers", crowds[0]), rates[0],
 			Goal{must: 0.9}))
 	}
 	name := fmt.Sprintf("host and %d idle workers", most)

@@ -79,7 +79,7 @@ func measureDurations(ctx context.Context, b *Bench) ([]Row, error) {
 }
 
 // forPoint is for how long calls are made for a point of the plot, if they cost nothing.
-func (b *Bench) forPoint() time.Duration { return time.Duration(b.count(int(400 * time.Millisecond))) }
+func (b *Bench) forPoint() time.Duration { return time.Duration(b.count(int(250 * time.Millisecond))) }
 
 // spinEach submits the calls one by one and awaits them in order.
 func spinEach(ctx context.Context, ex futures.Executor, turns, calls int) error {

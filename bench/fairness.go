@@ -69,9 +69,9 @@ func (m *mix) add(f fairness, err error) error {
 func (m mix) rows(name string, short mix) []Row {
 	const peer = "the short ones alone"
 	return []Row{
-		versus(name+"last short one done", seconds, m.last, peer, short.last, Goal{}),
-		versus(name+"longest wait of a short one", seconds, m.wait, peer, short.wait, Goal{}),
-		versus(name+"longest that a short one was overtaken", seconds, m.overtaken, peer, short.overtaken, Goal{}),
+		within(name+"last short one done", seconds, m.last, peer, short.last, Goal{}),
+		within(name+"longest wait of a short one", seconds, m.wait, peer, short.wait, Goal{}),
+		within(name+"longest that a short one was overtaken", seconds, m.overtaken, peer, short.overtaken, Goal{}),
 		alone(name+"the same, more than alone", seconds, m.overtaken.minus(short.overtaken), Goal{must: 0.010}),
 	}
 }

@@ -51,6 +51,9 @@ func run(args []string) error {
 	defer children.remove()
 	b := &Bench{children: children, python: findCPython(ctx), rounds: *rounds, quick: *quick}
 	report := Report{System: describeSystem(b.python), Rounds: *rounds, Quick: *quick}
+	if report.System.busy() {
+		fmt.Fprintf(os.Stderr, "bench: the machine is busy (its load is %s): take no figure for granted\n", report.System.Load)
+	}
 	begin := time.Now()
 	if report.Rows, err = b.measure(ctx, wanted); err != nil {
 		return err

@@ -4,7 +4,7 @@ package main
 type Row struct {
 	Measure, Project, Peer, Ratio, Must, Aim, Verdict string
 
-	// Behind says that the peer was better.
+	// Behind says that somebody else was better.
 	Behind bool
 }
 
@@ -24,6 +24,13 @@ func versus(measure string, u Unit, project Sample, peer string, peers Sample, g
 		Must: times.goal(goal.must), Aim: times.goal(goal.aim), Verdict: goal.verdict(times, ratios.median()),
 		Behind: !times.better(ratios.median(), 1),
 	}
+}
+
+// within is a row about the ratio of two figures of this project.
+func within(measure string, u Unit, project Sample, other string, others Sample, goal Goal) Row {
+	row := versus(measure, u, project, other, others, goal)
+	row.Behind = false
+	return row
 }
 
 // absent is a row about a peer that is not there.

@@ -66,7 +66,7 @@ func measureSubmit(ctx context.Context, b *Bench) ([]Row, error) {
 	const name = "no-op calls submitted one by one"
 	rows := []Row{
 		alone(name, perSecond, s[0], Goal{must: 800_000}),
-		versus(name+", a ctx watched", perSecond, s[1], "without", s[0], Goal{}),
+		within(name+", a ctx watched", perSecond, s[1], "without", s[0], Goal{}),
 	}
 	for i, goal := range []Goal{{must: 15}, {aim: 1}, {}, {must: 100}} {
 		if i+2 == len(s) {

@@ -22,6 +22,12 @@ type System struct {
 	Load    string // of the last minute, before the first measure
 }
 
+// busy reports whether others want a good part of the machine. Building the children leaves some load behind.
+func (s System) busy() bool {
+	load, err := strconv.ParseFloat(s.Load, 64)
+	return err == nil && load > float64(s.Cores)
+}
+
 const unknown = "unknown"
 
 func describeSystem(python *CPython) System {

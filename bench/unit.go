@@ -1,6 +1,9 @@
 package main
 
-import "strconv"
+import (
+	"math"
+	"strconv"
+)
 
 // A Unit is how a figure is written: in the largest of its scales that the figure fills.
 type Unit struct {
@@ -29,7 +32,7 @@ func (u Unit) times() Unit { return Unit{u.more, []scale{{"×", 1}}} }
 // scaleFor is the scale that v is written in.
 func (u Unit) scaleFor(v float64) scale {
 	for _, s := range u.scales {
-		if v >= s.size {
+		if math.Abs(v) >= s.size {
 			return s
 		}
 	}
