@@ -78,6 +78,9 @@ func (b *Bench) measure(ctx context.Context, wanted *regexp.Regexp) ([]Row, erro
 		begin := time.Now()
 		ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("it took longer than %v", patience))
 		more, err := m.run(ctx, b)
+		if err != nil && ctx.Err() != nil {
+			err = context.Cause(ctx) // whatever it led to
+		}
 		cancel()
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", m.name, err)

@@ -23,6 +23,7 @@ const (
 var colors = []color.Color{
 	color.RGBA{0x00, 0x72, 0xb2, 0xff}, color.RGBA{0x56, 0xb4, 0xe9, 0xff}, color.RGBA{0xd5, 0x5e, 0x00, 0xff},
 	color.RGBA{0xe6, 0x9f, 0x00, 0xff}, color.RGBA{0xcc, 0x79, 0xa7, 0xff}, color.RGBA{0x00, 0x9e, 0x73, 0xff},
+	color.Black,
 }
 
 // drawLatencies draws which share of the calls took at most so long.
@@ -30,7 +31,7 @@ func drawLatencies(dir string, latencies []Latencies) error {
 	p := newPlot("No-op call, one at a time", "from Submit to Result", "share of the calls")
 	logarithmic(&p.X, plot.TickerFunc(durationTicks))
 	p.Y.Min, p.Y.Max = 0, 1
-	p.Legend.Left = false
+	p.Legend.Top = false
 	shortest, longest := math.Inf(1), 0.0
 	for i, l := range latencies {
 		all := l.all()
@@ -39,7 +40,7 @@ func drawLatencies(dir string, latencies []Latencies) error {
 			return err
 		}
 	}
-	p.X.Min, p.X.Max = shortest, longest // beyond that there is one call in two thousand
+	p.X.Min, p.X.Max = shortest, 2*longest // beyond the longest there is one call in two thousand; there is the legend
 	return p.Save(18*vg.Centimeter, 11*vg.Centimeter, filepath.Join(dir, latencyPlot))
 }
 
@@ -88,7 +89,7 @@ func newPlot(title, x, y string) *plot.Plot {
 	p.BackgroundColor = color.White // it is looked at on dark pages as well
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, y
 	p.Title.Padding, p.Legend.Padding = vg.Points(6), vg.Points(2)
-	p.Legend.Top = true
+	p.Legend.Top, p.Legend.XOffs = true, -vg.Points(8)
 	grid := plotter.NewGrid()
 	grid.Vertical.Color, grid.Horizontal.Color = color.Gray{0xe0}, color.Gray{0xe0}
 	p.Add(grid)
@@ -124,7 +125,7 @@ func logTicks(least, most float64, u Unit) []plot.Tick {
 			}
 			tick := plot.Tick{Value: v}
 			if digit == 1 {
-				tick.Label = u.text(v * 1.000001) // a power of ten is not always what its scale is
+				tick.Label = u.text(v)
 			}
 			ticks = append(ticks, tick)
 		}

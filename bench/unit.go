@@ -32,7 +32,7 @@ func (u Unit) times() Unit { return Unit{u.more, []scale{{"×", 1}}} }
 // scaleFor is the scale that v is written in.
 func (u Unit) scaleFor(v float64) scale {
 	for _, s := range u.scales {
-		if math.Abs(v) >= s.size {
+		if math.Abs(v) >= s.size*(1-1e-9) { // a power of ten is not always what its scale is
 			return s
 		}
 	}
@@ -76,7 +76,7 @@ func (s scale) text(v float64) string {
 	for limit := 1.0; digits > 0 && (v >= limit || v <= -limit); limit *= 10 {
 		digits--
 	}
-	if v == float64(int64(v)) {
+	if math.Abs(v-math.Round(v)) <= 1e-9*math.Abs(v) {
 		digits = 0
 	}
 	return strconv.FormatFloat(v, 'f', digits, 64)
