@@ -77,6 +77,7 @@ type chunk[In, Out any] struct {
 	mu        sync.Mutex
 	full      bool // no more calls are added
 	submitted bool
+	handOver  sync.Once   // to the executor
 	overdue   *time.Timer // submits it; nil if it is not to wait, or for as long as need be
 	holder    Holder
 	cancelled error
@@ -158,6 +159,9 @@ func (c *chunk[In, Out]) Hold(h Holder) bool {
 func (c *chunk[In, Out]) Cancelled() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.cancelled == nil && c.ctx.Err() != nil { // word of which is on its way to giveUp
+		c.cancelled = &cancelledError{context.Cause(c.ctx)}
+	}
 	return c.cancelled
 }
 
@@ -213,18 +217,15 @@ func (c *chunk[In, Out]) giveUp(cause error) {
 
 // The rest is what the Map does with it.
 
-// submit hands it over, once.
+// submit hands it over, once; when it returns that has been done, whoever did it.
 func (c *chunk[In, Out]) submit(ex Chunker) {
 	c.mu.Lock()
-	again := c.submitted
 	c.submitted, c.full = true, true
 	if c.overdue != nil {
 		c.overdue.Stop()
 	}
 	c.mu.Unlock()
-	if !again {
-		ex.SubmitChunk(c)
-	}
+	c.handOver.Do(func() { ex.SubmitChunk(c) })
 }
 
 // submitSoon hands it over before long, if nobody does earlier: the inputs may take their time.

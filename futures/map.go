@@ -200,7 +200,10 @@ func (m *feeder[In, Out]) take(in In) (lot[Out], int) {
 	if !added {
 		m.flush()
 		c = newChunk(m.ctx, m.fn, m.set, m.size(), m.inbox, m.taken-1)
-		_, full = c.add(m.arg)
+		if added, full = c.add(m.arg); !added { // the ctx was done in this very moment
+			c.release()
+			return m.alone(in, nil), 0
+		}
 		m.lots = append(m.lots, c)
 		if m.open = c; m.set.chunksize == 0 && !full {
 			c.submitSoon(m.chunker)
@@ -218,7 +221,11 @@ func (m *feeder[In, Out]) take(in In) (lot[Out], int) {
 // size is that of the next chunk.
 func (m *feeder[In, Out]) size() int {
 	if m.set.chunksize > 0 {
-		return m.set.chunksize
+		size := min(m.set.chunksize, mostInChunk)
+		if m.set.buffersize < size {
+			size = m.set.buffersize + 1 // no more are taken while one is awaited
+		}
+		return size
 	}
 	size := max(m.chunker.ChunkSize(m.fn), 1)
 	if !m.set.ahead {

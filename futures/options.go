@@ -61,7 +61,7 @@ func Retries(n int) CallOption {
 }
 
 // Chunksize hands inputs to the executor n at a time, for one worker (rows P70, P71). A chunk is a matter of transport:
-// its items succeed, fail and crash one by one. Without it the executor forms chunks itself, from measured durations, and a
+// its items succeed, fail and crash one by one. One of more than 32,768 is handed over in parts. Without it the executor forms chunks itself, from measured durations, and a
 // threadpool has no use for them. n must be at least 1.
 func Chunksize(n int) MapOption {
 	return mapOption(func(s *mapSettings) {
@@ -84,7 +84,12 @@ func Buffersize(n int) MapOption {
 	})
 }
 
-const defaultBuffersize = 1024
+const (
+	defaultBuffersize = 1024
+
+	// mostInChunk bounds a chunk, whatever size was asked for.
+	mostInChunk = 1 << 15
+)
 
 // noSettings are those of a call without options.
 var noSettings callSettings
@@ -114,7 +119,7 @@ func collectMap(opts []MapOption) (mapSettings, error) {
 	}
 	s.ahead = s.buffersize > 0
 	if !s.ahead {
-		s.buffersize = max(defaultBuffersize, 2*s.chunksize)
+		s.buffersize = max(defaultBuffersize, 2*min(s.chunksize, mostInChunk))
 	}
 	return s, s.err
 }

@@ -63,28 +63,26 @@ func AppendValue(dst []byte, v any) ([]byte, error) {
 // Bytes from a hostile peer cost no more memory than a multiple of their number. The factor is up to the target: one
 // byte can stand for a whole zero element of a slice. The decoding methods of the target are trusted.
 func DecodeValue(src []byte, into any) error {
-	n, err := DecodeNext(src, into)
-	if err == nil && n < len(src) {
-		err = notShareable("decode", reflect.TypeOf(into), fmt.Errorf("ipc: %d bytes after the end of the value", len(src)-n))
-	}
-	return err
-}
-
-// DecodeNext is [DecodeValue] for the first of several values. It returns how many bytes it takes, also if it cannot be decoded
-// into this target, and 0 if it is no value.
-func DecodeNext(src []byte, into any) (n int, err error) {
-	if n := decodeScalar(src, into); n > 0 {
-		return n, nil
+	if n := decodeScalar(src, into); n > 0 && n == len(src) {
+		return nil
 	}
 	t := reflect.TypeOf(into)
 	if t == nil || t.Kind() != reflect.Pointer {
-		return 0, notShareable("decode", t, errors.New("ipc: not a pointer"))
+		return notShareable("decode", t, errors.New("ipc: not a pointer"))
 	}
-	n, err = decode(src, into, shapeBehind(into, t).err)
+	if err := decode(src, into, shapeBehind(into, t).err); err != nil {
+		return notShareable("decode", t, err)
+	}
+	return nil
+}
+
+// CutValue cuts off the first of several encoded values, whether it can be decoded or not. Without one there is no rest.
+func CutValue(src []byte) (first, rest []byte, err error) {
+	n, err := Valid(src, MaxDepth)
 	if err != nil {
-		return n, notShareable("decode", t, err)
+		return nil, nil, fmt.Errorf("%w: %w", futures.ErrNotShareable, err)
 	}
-	return n, nil
+	return src[:n:n], src[n:], nil
 }
 
 // DecodeShared is [DecodeValue] for bytes that another process may change meanwhile.
@@ -186,33 +184,36 @@ type source struct {
 
 var sources = sync.Pool{New: func() any { return &source{dec: msgpack.NewDecoder(nil)} }}
 
-func decode(src []byte, into any, refused error) (n int, err error) {
+func decode(src []byte, into any, refused error) (err error) {
 	s := sources.Get().(*source)
 	s.extensions = s.extensions[:0]
 	found := s.extensions
-	n, err = measure(src, MaxDepth, &found)
+	n, err := measure(src, MaxDepth, &found)
+	if err == nil && n < len(src) {
+		err = fmt.Errorf("ipc: %d bytes after the end of the value", len(src)-n)
+	}
 	if err == nil {
 		err = refused
 	}
 	if err != nil {
-		return n, err
+		return err
 	}
-	s.src, s.pos, s.extensions = src[:n], 0, found
+	s.src, s.pos, s.extensions = src, 0, found
 	defer containPanic(&err)
 	s.dec.Reset(s)
 	s.dec.SetMapDecoder(decodeAnyMap)
 	s.dec.DisableAllocLimit(true) // every length was checked, and growing in steps costs copies
 	if err := s.dec.Decode(into); err != nil {
-		return n, err // as for an encoder; this one may go on to record all it reads
+		return err // as for an encoder; this one may go on to record all it reads
 	}
 	if s.pos < n {
-		return n, fmt.Errorf("ipc: %d bytes of %d were left unread", n-s.pos, n)
+		return fmt.Errorf("ipc: %d bytes of %d were left unread", n-s.pos, n)
 	}
 	s.src, s.extensions = nil, found[:0]
 	if n <= keepBuffer {
 		sources.Put(s)
 	}
-	return n, nil
+	return nil
 }
 
 // decodeAnyMap decodes a map whose Go type is up to the bytes, since it goes into an any: a map[string]any as long as every

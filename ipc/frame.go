@@ -73,6 +73,13 @@ func (r *Reader) Ready() bool {
 	return uint64(r.br.Buffered()-headerLen) >= uint64(binary.BigEndian.Uint32(head[4:]))
 }
 
+// Await waits until there is something to read, or an error, which comes again with Next.
+func (r *Reader) Await() {
+	if r.br.Buffered() == 0 {
+		_, _ = r.br.Peek(1)
+	}
+}
+
 // Fill reads once, and so waits only if nothing can be read. An error comes again with the next read.
 func (r *Reader) Fill() {
 	_, _ = r.br.Peek(min(r.br.Buffered()+1, r.br.Size()))

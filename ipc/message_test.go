@@ -88,7 +88,7 @@ func TestTheArgumentsOfAChunkAreReadOneByOne(t *testing.T) {
 	var got []any
 	for range m.Calls {
 		var arg any
-		n, err := ipc.DecodeNext(m.Value, &arg)
+		n, err := decodeFirst(m.Value, &arg)
 		require.NoError(t, err)
 		got, m.Value = append(got, arg), m.Value[n:]
 	}

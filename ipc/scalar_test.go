@@ -61,16 +61,25 @@ func encodesLikeMsgpack[T, Kind any](t testing.TB, v T) {
 	decodesLikeMsgpack[T, Kind](t, got, v)
 }
 
+// decodeFirst decodes the first of several values, and says how long it is.
+func decodeFirst(src []byte, into any) (n int, err error) {
+	first, rest, err := ipc.CutValue(src)
+	if err == nil {
+		err = ipc.DecodeValue(first, into)
+	}
+	return len(src) - len(rest), err
+}
+
 // decodesLikeMsgpack requires that src is to T what it is to msgpack: the same value, or none. into is what the target holds before.
 func decodesLikeMsgpack[T, Kind any](t testing.TB, src []byte, into T) {
 	t.Helper()
 	require.NotEqual(t, reflect.TypeFor[T](), reflect.TypeFor[Kind]())
 	kept := bytes.Clone(src)
 	var got T
-	n, err := ipc.DecodeNext(src, &got)
+	n, err := decodeFirst(src, &got)
 
 	var kind Kind
-	m, kindErr := ipc.DecodeNext(src, &kind)
+	m, kindErr := decodeFirst(src, &kind)
 	require.Equal(t, kindErr == nil, err == nil, "%x into %T: %v, and into %T: %v", src, got, err, kind, kindErr)
 	require.Equal(t, m, n, "%x into %T", src, got)
 
@@ -97,12 +106,12 @@ func decodesLikeMsgpack[T, Kind any](t testing.TB, src []byte, into T) {
 	require.Equal(t, exactly(want), exactly(got), "%x", src)
 	require.Equal(t, exactly(want), exactly(reflect.ValueOf(kind).Convert(reflect.TypeFor[T]()).Interface()), "%x", src)
 
-	_, err = ipc.DecodeNext(src, &into)
+	_, err = decodeFirst(src, &into)
 	require.NoError(t, err)
 	require.Equal(t, exactly(want), exactly(into), "%x: whatever was there before", src)
 
 	var behind *T
-	_, err = ipc.DecodeNext(src, &behind)
+	_, err = decodeFirst(src, &behind)
 	require.NoError(t, err, "%x by a pointer", src)
 	if src[0] == 0xC0 {
 		require.Nil(t, behind)
@@ -260,9 +269,9 @@ func nilPointers[T any](t *testing.T) {
 func TestDecodedBytesAreTheirOwn(t *testing.T) {
 	src := []byte("\xc4\x02ab\xc4\x02cd")
 	var first, second []byte
-	n, err := ipc.DecodeNext(src, &first)
+	n, err := decodeFirst(src, &first)
 	require.NoError(t, err)
-	_, err = ipc.DecodeNext(src[n:], &second)
+	_, err = decodeFirst(src[n:], &second)
 	require.NoError(t, err)
 	_ = append(first, "xxxxxxxx"...)
 	first[0] = 'X'

@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/seed7d1be1d5/concurrent/futures"
 	"github.com/seed7d1be1d5/concurrent/ipc"
 )
 
@@ -27,7 +28,7 @@ func (s *state) startFailed(id workerID, err error, what startFailure, now time.
 	s.forget(w)
 	if w.phase == starting {
 		s.died(now)
-		alone := s.phases[ready]+s.phases[retiring] == 0
+		alone := s.phases[ready]+s.phases[retiring] == 0 && (s.phases[starting] == 0 || what == lasting || s.policy.onCrash == BreakPool)
 		hopeless := what == lasting || !s.everReady || s.policy.onCrash == BreakPool
 		if what == fatal || alone && hopeless || s.futile >= s.policy.maxFutile {
 			s.breakPool(func(*task) error { return fmt.Errorf("%w: a worker cannot be started: %w", ErrBrokenProcessPool, err) })
@@ -71,7 +72,12 @@ func (s *state) gone(id workerID, end ending, now time.Time) {
 			}
 		}
 		for n := f.cut - 1; n >= f.done; n-- {
-			s.lost(f.task.only(int(n)), end, guilty)
+			id := f.id + uint64(n)
+			lost := f.task.only(int(n))
+			if f.task.overdueID == id {
+				lost.interrupted = f.task.interrupted
+			}
+			s.lost(lost, end, guilty)
 		}
 	}
 	s.advance(now)
@@ -80,16 +86,16 @@ func (s *state) gone(id workerID, end ending, now time.Time) {
 // lost decides about one call that was lost with its worker, after it had started as far as is known.
 func (s *state) lost(t *task, end ending, guilty *task) {
 	switch {
+	case t.span == nil && t.call.State() == futures.Cancelled: // meanwhile: the claims said that it had not started
 	case s.broken != nil:
 		s.reject(t, s.broken(t))
 	case s.stopped != nil:
 		s.reject(t, end.crash(t, s.stopped, true))
 	case t.interrupted != nil:
 		s.reject(t, end.crash(t, t.interrupted, false))
-	case t.retries > 0:
+	case t.retries > 0 && (t.again || t.start()): // it cannot be cancelled any more while it waits again
 		t.retries--
 		t.again = true
-		t.start() // it has: it cannot be cancelled any more while it waits again
 		s.stats.Retried++
 		s.requeue(t)
 	default:

@@ -12,7 +12,7 @@ import (
 func (s *state) shutdown(cancel bool, now time.Time) {
 	s.closing = true
 	if cancel {
-		s.cancelWaiting()
+		s.cancelWaiting(now)
 	}
 	s.advance(now)
 }
@@ -21,7 +21,7 @@ func (s *state) shutdown(cancel bool, now time.Time) {
 func (s *state) terminate(sig syscall.Signal, now time.Time) {
 	s.closing = true
 	s.stopped = errTerminated
-	s.cancelWaiting()
+	s.cancelWaiting(now)
 	for t := s.queue.head; t != nil; t = s.queue.head { // those that have started once cannot be cancelled
 		s.unqueue(t)
 		s.rejectEach(t, s.lostAttempt)
@@ -37,7 +37,7 @@ func (s *state) terminate(sig syscall.Signal, now time.Time) {
 }
 
 // cancelWaiting cancels what has not started, wherever it is, and what comes back unstarted later.
-func (s *state) cancelWaiting() {
+func (s *state) cancelWaiting(now time.Time) {
 	s.cancelling = true
 	for t := s.queue.head; t != nil; {
 		next := t.next
@@ -49,15 +49,7 @@ func (s *state) cancelWaiting() {
 	}
 	for _, w := range s.workers {
 		for i := range w.calls {
-			switch f := &w.calls[i]; {
-			case f.task == nil || f.task.again:
-			case f.task.span == nil:
-				s.do(action{kind: actCancel, task: f.task}) // without effect if it has started
-			default:
-				if rest := s.takeBack(w, f); rest != nil {
-					s.do(action{kind: actCancel, task: rest})
-				}
-			}
+			s.callOff(w, &w.calls[i], now)
 		}
 	}
 }

@@ -9,6 +9,9 @@ import (
 // advance brings waiting calls and workers together, starts workers where calls wait and none is idle, and lets workers go
 // when no more calls can come.
 func (s *state) advance(now time.Time) {
+	if s.someLate {
+		s.relieveLate(now)
+	}
 	for s.queue.head != nil && len(s.spare) > 0 && s.busy < s.policy.maxWorkers {
 		if s.busy >= s.policy.cores && (s.roomiest(s.queue.head, now) != nil || s.soon(now)) {
 			break // another process would have to share a core with those that get to it as soon
@@ -21,7 +24,7 @@ func (s *state) advance(now time.Time) {
 		}
 		s.spare = append(s.spare, w)
 	}
-	for len(s.spare) == 0 && s.phases[starting] < s.queue.calls && s.mayLaunch(now) {
+	for len(s.spare) == 0 && s.phases[starting] < s.queue.hands && s.mayLaunch(now) {
 		s.launch()
 	}
 	s.sendAhead(now)
@@ -99,7 +102,7 @@ func (s *state) hasRoom(w *workerState, t *task, now time.Time) bool {
 	if w.phase != ready || w.claims == nil || len(w.calls) == 0 || w.slots() < 1 {
 		return false
 	}
-	return w.shares(t) || t.fn.timed && w.load+t.fn.price() <= s.policy.window && s.getsOn(w, now)
+	return w.overdue == nil && w.shares(t) || t.fn.timed && w.load+t.fn.price() <= s.policy.window && s.getsOn(w, now)
 }
 
 // slots is how many more calls may be sent to a worker with claims: of two on their way no slot may be the same.

@@ -20,6 +20,7 @@ func (l *link) lead(t *task) {
 	if !l.reads.TryLock() {
 		return
 	}
+	defer l.reads.Unlock() // also when a decoding method leaves by runtime.Goexit, or a panic
 	done := false
 	for step := 0; step < leadSteps && !done; step++ {
 		more := false
@@ -27,7 +28,6 @@ func (l *link) lead(t *task) {
 			break
 		}
 	}
-	l.reads.Unlock()
 	if !done || l.sent.Load() > 0 {
 		l.attend()
 	}
@@ -67,8 +67,8 @@ func (l *link) leadStep(t *task) (done, more bool) {
 	if !in.frames.Ready() {
 		return false, false // part of a frame: the rest may take its time
 	}
-	in.broken = in.wait()
-	return false, in.broken == nil
+	in.wait()
+	return false, !in.ended
 }
 
 // attend sees to it that the reader reads.

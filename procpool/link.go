@@ -77,8 +77,11 @@ func (l *link) live() {
 	}
 	l.pool.config.Logger.Debug("procpool: worker ready", "pid", l.pid(), "build", peer.hello.Build)
 	l.writer.Go(l.write)
-	l.tell(func(s *state, now time.Time) { s.becameReady(l.id, peer.claims, peer.chunks, peer.refuse, now) })
+	l.reads.Lock() // before there is a call that somebody could wait for, and for good, but for the time that read lends it
 	l.in = inbound{frames: peer.frames, ring: peer.ring, dozes: peer.dozes, arena: l.arena, due: ipc.InitializerID + 1}
+	l.tell(func(s *state, now time.Time) {
+		s.becameReady(l.id, abilities{claims: peer.claims, chunks: peer.chunks, refuse: peer.refuse, silent: l.in.silent.Load}, now)
+	})
 	cause := l.readAll()
 	end := l.end(cause == nil)
 	if cause == nil {

@@ -48,7 +48,7 @@ func (s *state) checkPatience(w *workerState, now time.Time) {
 		}
 		return
 	}
-	if w.beyond(w.overdueID) && !w.lastChance {
+	if w.beyond(w.overdue.overdueID) && !w.lastChance {
 		w.lastChance = true // the answer is on its way, or the worker says so
 		w.killAt = now.Add(s.policy.killGrace)
 		s.wake(w.killAt)
@@ -65,21 +65,40 @@ func (s *state) checkHead(w *workerState, now time.Time) {
 	}
 	head := w.calls[0].task
 	if begun := w.headSince(now); w.limited() && !now.Before(begun.Add(head.timeout())) {
-		s.interruptAt(w, &w.calls[0], futures.ErrTimeout, now)
+		s.interruptAt(w, &w.calls[0], w.calls[0].due(), futures.ErrTimeout, now)
 		s.advance(now)
 	}
-	if w.unstarted() && !now.Before(w.since.Add(s.startPatience(head))) {
+	if w.unstarted() && !now.Before(w.since.Add(s.startPatience(head))) || w.ahead() && w.silent() && !now.Before(w.since.Add(s.answerPatience(head))) {
 		often(&head.frozen)
-		s.recall(w, true, now) // a worker that has started another call out of turn is no better
+		s.recall(w, true, now) // a worker that has started another call out of turn, or keeps an answer to itself, is no better
 		w.stuck = true
 		s.condemn(w, syscall.SIGKILL)
 		return
 	}
-	if !w.ahead() && s.canRelieve(w, now) {
-		s.recall(w, false, now)
-	}
+	s.relieve(w, now)
 	s.watch(w, now)
 }
+
+// relieve takes back what waits behind a slow call, if somebody else has time for it.
+func (s *state) relieve(w *workerState, now time.Time) {
+	if (!w.ahead() || !now.Before(w.since.Add(catchUp*s.policy.window))) && s.canRelieve(w, now) {
+		s.recall(w, false, now)
+	}
+}
+
+// relieveLate relieves those workers for which there was nobody before.
+func (s *state) relieveLate(now time.Time) {
+	s.someLate = false
+	for _, w := range s.workers {
+		if w.late && len(w.calls) > 0 && (w.phase == ready || w.phase == retiring) {
+			s.relieve(w, now)
+			s.watch(w, now)
+		}
+	}
+}
+
+// catchUp is how many windows this host may take to look at what a worker has answered, before others get what waits behind that.
+const catchUp = 10
 
 // limited reports whether the oldest call of a worker may take too long.
 func (w *workerState) limited() bool {
@@ -172,16 +191,28 @@ func (s *state) watch(w *workerState, now time.Time) {
 	if w.claims == nil {
 		return
 	}
-	if w.unstarted() {
+	switch {
+	case w.unstarted():
 		s.wake(w.since.Add(s.startPatience(head)))
+	case w.ahead():
+		due := w.since.Add(s.answerPatience(head))
+		if !now.Before(due) { // it was due, and this host has yet to look
+			due = now.Add(s.policy.startPatience)
+		}
+		s.wake(due)
 	}
+	w.late = false
 	for i := range w.calls {
-		if f := &w.calls[i]; f.recallable() && (i > 0 || f.done+1 < f.cut) {
+		if f := &w.calls[i]; w.recallable(f) && (i > 0 || f.done+1 < f.cut) {
 			due := w.since.Add(s.patience(f.task))
-			if !now.Before(due) { // it was due, and nobody could relieve w
-				due = now.Add(10 * s.policy.window)
+			if w.ahead() {
+				due = w.since.Add(max(s.patience(f.task), catchUp*s.policy.window))
 			}
-			s.wake(due)
+			if now.Before(due) {
+				s.wake(due)
+			} else { // until something happens that makes room elsewhere
+				w.late, s.someLate = true, true
+			}
 			return
 		}
 	}
@@ -194,21 +225,35 @@ func (s *state) startPatience(t *task) time.Duration {
 	return s.policy.startPatience<<min(t.frozen, 2) + time.Duration(t.bytes())*time.Second/slowest
 }
 
+// answerPatience is how long a worker may keep the answer to its oldest call to itself before it is taken for frozen.
+func (s *state) answerPatience(t *task) time.Duration { return 5 * s.startPatience(t) }
+
 // patience is how long a call may wait behind another one. It doubles each time the call is taken back, so that a slow
 // machine does not keep moving it about.
 func (s *state) patience(t *task) time.Duration {
 	return s.policy.window << min(t.recalls, 10)
 }
 
-// recallable calls are taken back from a slow worker. Those of an explicit chunk stay together.
-func (f *flight) recallable() bool { return f.task != nil && !f.task.whole() }
+// recallable calls are taken back from a slow worker. Those of an explicit chunk stay together: none is once the worker has begun with it.
+func (w *workerState) recallable(f *flight) bool {
+	if f.task == nil || !f.task.whole() {
+		return f.task != nil
+	}
+	for i := range w.calls {
+		if other := &w.calls[i]; f.task.with(other.task) {
+			_, begun := w.begun(other)
+			return !begun && other.done == 0
+		}
+	}
+	return false
+}
 
 // recall takes back calls of w that have not started: all of them, or those that wait behind a slow one. The first to be waiting
 // again is the oldest.
 func (s *state) recall(w *workerState, all bool, now time.Time) {
 	for i := range slices.Backward(w.calls) {
 		f := &w.calls[i]
-		if f.withdrawn() || !all && (!f.recallable() || i == 0 && w.unstarted() || now.Before(w.since.Add(s.patience(f.task)))) {
+		if f.withdrawn() || !all && (!w.recallable(f) || i == 0 && w.unstarted() || now.Before(w.since.Add(s.patience(f.task)))) {
 			continue
 		}
 		if rest := s.takeBack(w, f); rest != nil {

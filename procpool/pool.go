@@ -210,7 +210,7 @@ func (p *ProcessPoolExecutor) enqueue(t *task) {
 	p.intake = append(p.intake, t)
 	p.waiting.Store(true)
 	p.intakeMu.Unlock()
-	p.takeIn()
+	p.takeIn(t)
 }
 
 // turnAway is what becomes of calls that come too late: it is over when Submit returns.
@@ -226,10 +226,11 @@ func (p *ProcessPoolExecutor) turnAway(t *task) {
 	}
 }
 
-// takeIn tells the state of what was submitted, unless somebody is there who will.
-func (p *ProcessPoolExecutor) takeIn() {
+// takeIn tells the state of what was submitted, unless somebody is there who will. own is what this goroutine submits, if it does.
+func (p *ProcessPoolExecutor) takeIn(own *task) {
 	for p.waiting.Load() && p.mu.TryLock() {
-		p.settle()
+		p.admit()
+		p.settle(own)
 	}
 }
 
@@ -303,14 +304,15 @@ func (p *ProcessPoolExecutor) KillWorkers() {
 
 // Stats tells where the pool stands now.
 func (p *ProcessPoolExecutor) Stats() Stats {
-	p.mu.Lock()
-	defer p.unlock()
-	stats := p.state.snapshot()
-	for _, w := range p.state.workers {
-		if pid := p.link[w.id].pid(); pid != 0 {
-			stats.PIDs = append(stats.PIDs, pid)
+	var stats Stats
+	p.update(func(s *state) {
+		stats = s.snapshot()
+		for _, w := range s.workers {
+			if pid := p.link[w.id].pid(); pid != 0 {
+				stats.PIDs = append(stats.PIDs, pid)
+			}
 		}
-	}
+	})
 	return stats
 }
 
@@ -318,25 +320,20 @@ func (p *ProcessPoolExecutor) Stats() Stats {
 // next event, so that a call is never overtaken by its own cancel; the rest happens without the lock.
 func (p *ProcessPoolExecutor) update(event func(*state)) {
 	p.mu.Lock()
+	p.admit() // what was submitted before the event comes before it
 	event(p.state)
-	p.leave()
-}
-
-// leave ends an update that has taken mu itself.
-func (p *ProcessPoolExecutor) leave() {
-	p.settle()
-	p.takeIn()
+	p.settle(nil)
+	p.takeIn(nil)
 }
 
 // unlock is how everybody else gives mu back: there may be submissions that were left to whoever had it.
 func (p *ProcessPoolExecutor) unlock() {
 	p.mu.Unlock()
-	p.takeIn()
+	p.takeIn(nil)
 }
 
-// settle carries out what the state has decided. It is called with mu held and unlocks it.
-func (p *ProcessPoolExecutor) settle() {
-	p.admit()
+// settle carries out what the state has decided. It is called with mu held and unlocks it. own is what this goroutine submits, if it does.
+func (p *ProcessPoolExecutor) settle(own *task) {
 	var later []action
 	var direct *link // the one to which this goroutine writes itself
 	for todo := p.state.todo; len(todo) > 0; {
@@ -346,7 +343,7 @@ func (p *ProcessPoolExecutor) settle() {
 			for n < len(todo) && todo[n].kind == actSend && todo[n].worker == a.worker {
 				n++
 			}
-			if l := p.link[a.worker]; l.post(todo[:n], direct == nil) {
+			if l := p.link[a.worker]; l.post(todo[:n], own != nil && a.task == own) {
 				direct = l
 			}
 		case actLaunch:

@@ -14,6 +14,9 @@ import (
 // rssUnit is of ru_maxrss, in bytes: macOS counts bytes, the others kilobytes.
 var rssUnit = map[bool]int64{true: 1, false: 1024}[runtime.GOOS == "darwin"]
 
+// atomicWrite is how many bytes a pipe takes as a whole or not at all.
+const atomicWrite = 512
+
 // processAttributes: a group of its own. There is no signal on the parent's death here; a worker ends with its requests.
 func processAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 

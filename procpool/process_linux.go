@@ -11,6 +11,9 @@ import (
 
 const rssUnit = 1024 // of ru_maxrss, in bytes
 
+// atomicWrite is how many bytes a pipe takes as a whole or not at all.
+const atomicWrite = 4096
+
 // processAttributes: a group of its own, so that it can be ended with all it starts; and an end with this host. The second
 // backs up the end of its requests, which a worker sees as well, but perhaps late.
 func processAttributes() *syscall.SysProcAttr {

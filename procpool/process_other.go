@@ -15,6 +15,8 @@ import (
 // Workers inherit descriptors by number, which this system cannot do: New refuses.
 const supported = false
 
+const atomicWrite = 0
+
 type process struct {
 	requests, responses, stdout, stderr *os.File
 	exited                              chan struct{}

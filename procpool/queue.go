@@ -5,6 +5,7 @@ type queue struct {
 	head, tail *task
 	len        int // tasks
 	calls      int // of the tasks
+	hands      int // how many workers could have a part of them
 }
 
 func (q *queue) pushBack(t *task) { q.insert(t, q.tail, nil) }
@@ -25,6 +26,7 @@ func (q *queue) insert(t, prev, next *task) {
 	}
 	q.len++
 	q.calls += t.size()
+	q.hands += t.hands()
 }
 
 func (q *queue) remove(t *task) {
@@ -41,4 +43,5 @@ func (q *queue) remove(t *task) {
 	t.prev, t.next, t.queued = nil, nil, false
 	q.len--
 	q.calls -= t.size()
+	q.hands -= t.hands()
 }

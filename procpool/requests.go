@@ -9,9 +9,9 @@ import (
 	"github.com/seed7d1be1d5/concurrent/ipc"
 )
 
-// post leaves actions to the writer. It never waits. A call that is alone with its worker may be written by the caller instead, if
-// that has a hand free: it must call writeNow then, without any lock.
-func (l *link) post(actions []action, handFree bool) (writeNow bool) {
+// post leaves actions to the writer. It never waits. A call that is alone with its worker is written by the caller instead, if
+// that has submitted it: it must call writeNow then, without any lock.
+func (l *link) post(actions []action, own bool) (writeNow bool) {
 	first := actions[0]
 	l.mu.Lock()
 	switch first.kind {
@@ -25,7 +25,7 @@ func (l *link) post(actions []action, handFree bool) (writeNow bool) {
 	default:
 		l.posted = append(l.posted, actions...)
 	}
-	if handFree && first.alone && len(l.posted) == 1 && !l.writing && !l.closing {
+	if own && first.alone && first.short() && len(l.posted) == 1 && !l.writing && !l.closing {
 		l.writing = true
 		l.lonely.Add(1)
 		first.task.alone.Store(l)
@@ -47,8 +47,11 @@ func (l *link) wakeWriter() {
 	}
 }
 
-// atomicWrite is how many bytes a pipe takes as a whole or not at all.
-const atomicWrite = 4096
+// short reports whether a pipe takes the request as a whole.
+func (a action) short() bool {
+	const around = 128 // the argument and the name
+	return around+len(a.task.fn.name)+len(a.task.arg) <= atomicWrite
+}
 
 // writeNow writes the call that post has left to its caller. It does not wait: what the pipe does not take at once is the
 // writer's.
@@ -57,7 +60,7 @@ func (l *link) writeNow() {
 	a := l.posted[0]
 	l.mu.Unlock()
 	l.now = append(ipc.AppendRequestHead(l.now[:0], a.id, a.task.fn.name, a.task.meta(a.attempt), len(a.task.arg)), a.task.arg...)
-	gone := len(l.now) <= atomicWrite && l.process.tryWrite(l.now)
+	gone := l.process.tryWrite(l.now)
 	if gone {
 		a.task.written.Store(int64(time.Since(epoch)))
 	}

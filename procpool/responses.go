@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed7d1be1d5/concurrent/futures"
@@ -41,7 +42,6 @@ func (r *responses) Read(p []byte) (int, error) {
 // readAll is read in a goroutine of its own, and in another one when that is lost: a result's decoding method may leave by
 // runtime.Goexit, which fails its call and nothing else.
 func (l *link) readAll() error {
-	l.reads.Lock() // for good: nobody reads after the end
 	for {
 		over := make(chan error, 1)
 		go func() { // ends with over, which readAll waits for
@@ -58,11 +58,13 @@ func (l *link) readAll() error {
 // the calls.
 type inbound struct {
 	frames *ipc.Reader
-	ring   *ipc.Ring  // nil if everything comes through the pipe
-	dozes  bool       // the worker wakes whoever waits for the ring
-	arena  *ipc.Arena // nil if every result is in its response
-	due    uint64     // the call whose response is next
-	ended  bool       // nothing more will come
+	ring   *ipc.Ring   // nil if everything comes through the pipe
+	dozes  bool        // the worker wakes whoever waits for the ring
+	arena  *ipc.Arena  // nil if every result is in its response
+	due    uint64      // the call whose response is next
+	ended  bool        // nothing more will come through the pipe
+	lost   error       // why, if that was not its end
+	silent atomic.Bool // somebody waits, and nothing has come
 
 	entries []byte      // from the ring, not looked at
 	store   []byte      // of which entries, and the messages of batch, are a part
@@ -165,13 +167,23 @@ func (in *inbound) asleep() bool {
 	return in.ring == nil || len(in.entries) > 0 || in.ring.Sleep()
 }
 
-// wait waits for a frame from the pipe: a response, or word that there is one in the ring.
-func (in *inbound) wait() error {
-	body, err := in.frames.Next()
-	if errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded) {
+// wait waits for a frame from the pipe: a response, or word that there is one in the ring. What is in the ring when the pipe is over still
+// counts.
+func (in *inbound) wait() {
+	in.silent.Store(true)
+	in.frames.Await()
+	in.silent.Store(false)
+	switch err := in.receive(); {
+	case err == nil:
+	case errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded):
 		in.ended = true // the deadline is set when the process has ended: somebody else holds the pipe
-		return nil
+	default:
+		in.ended, in.lost = true, err
 	}
+}
+
+func (in *inbound) receive() error {
+	body, err := in.frames.Next()
 	if err != nil {
 		return fmt.Errorf("read a response: %w", err)
 	}
@@ -206,13 +218,13 @@ func (l *link) read() error {
 		switch {
 		case len(in.answers) > 0:
 			l.answered()
-		case in.broken != nil || last:
+		case in.broken != nil:
 			return in.broken
+		case last:
+			return in.lost
 		case l.standBy(&seen) || !in.asleep():
 		default:
-			if err := in.wait(); err != nil {
-				return err
-			}
+			in.wait()
 		}
 	}
 }
@@ -221,9 +233,9 @@ func (l *link) read() error {
 func (l *link) answered() {
 	in := &l.in
 	l.sent.Add(int64(-len(in.answers)))
-	l.pool.mu.Lock()
-	n, err := l.pool.state.answered(l.id, in.answers, time.Now())
-	l.pool.leave()
+	var n int
+	var err error
+	l.tell(func(s *state, now time.Time) { n, err = s.answered(l.id, in.answers, now) })
 	if err != nil {
 		in.answers, in.broken = in.answers[:n], err
 	}

@@ -12,9 +12,7 @@ type span struct {
 }
 
 // live reports whether its calls may start.
-func (v *span) live() bool {
-	return v.chunk.Cancelled() == nil && v.chunk.Context().Err() == nil
-}
+func (v *span) live() bool { return v.chunk.Cancelled() == nil }
 
 func (v *span) cancel() {
 	why := v.chunk.Cancelled()
@@ -45,9 +43,17 @@ func (t *task) first() int {
 // whole reports whether its calls should go to one worker together.
 func (t *task) whole() bool { return t.span != nil && t.span.chunk.Whole() }
 
+// hands is how many workers could have a part of it.
+func (t *task) hands() int {
+	if t.whole() {
+		return 1
+	}
+	return t.size()
+}
+
 // with reports whether two tasks are of one chunk.
 func (t *task) with(other *task) bool {
-	return t == other || t.span != nil && other != nil && other.span != nil && t.span.chunk == other.span.chunk
+	return t != nil && (t == other || t.span != nil && other != nil && other.span != nil && t.span.chunk == other.span.chunk)
 }
 
 // bytes is how long its arguments are.
@@ -78,9 +84,7 @@ func (t *task) only(n int) *task {
 	if t.size() == 1 {
 		return t
 	}
-	v := t.part(t.first()+n, t.first()+n+1)
-	v.interrupted = t.interrupted
-	return v
+	return t.part(t.first()+n, t.first()+n+1)
 }
 
 // frameBytes is how many bytes of arguments travel as one chunk, unless it is one call.

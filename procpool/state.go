@@ -27,6 +27,7 @@ type state struct {
 	cancelling bool              // calls that have not started are cancelled
 	stopped    error             // why workers were terminated; nil unless they were
 
+	someLate  bool      // a worker is late
 	everReady bool      // a worker has been ready at some time: the command as such is good
 	futile    int       // workers that died since a call was last finished
 	notBefore time.Time // no worker is started before this
@@ -69,24 +70,30 @@ const (
 	condemned              // was sent a signal to end it
 )
 
-type workerState struct {
-	id     workerID
-	phase  phase             // see enter
+// abilities are how a worker that is ready works.
+type abilities struct {
 	claims *ipc.Claims       // nil: it takes one call at a time
 	chunks bool              // it takes several calls in one message
 	refuse func(*task) error // why it cannot run a call, or nil
-	fit    *function         // the last one that was not refused
-	calls  []flight          // sent and not answered, oldest first
-	store  []flight          // of which calls is a part
-	busy   bool              // see recount
-	sent   int               // calls sent, less those that were taken back
+	silent func() bool       // whether everything it has said was looked at
+}
+
+type workerState struct {
+	id    workerID
+	phase phase // see enter
+	abilities
+	fit    *function // the last one that was not refused
+	calls  []flight  // sent and not answered, oldest first
+	store  []flight  // of which calls is a part
+	busy   bool      // see recount
+	sent   int       // calls sent, less those that were taken back
 	lastID uint64
 	load   time.Duration // what calls will take, as far as can be told
 
 	since      time.Time // when the oldest of calls became that; without calls, when it became idle
 	disturbed  bool      // calls may hold one that was interrupted
-	overdue    *task     // was interrupted and should have ended by killAt
-	overdueID  uint64    // of the call that was
+	overdue    *task     // holds a call that was interrupted and should have ended by killAt
+	late       bool      // calls wait behind a slow one, and nobody could relieve it
 	stuck      bool      // condemned: it did not start, or did not answer, what it should have
 	lastChance bool      // patience with the overdue call has ended once, when its answer seemed to be on its way
 	killAt     time.Time // when patience ends with the overdue call, the answer that is owed, or the leaving; zero: not at all
@@ -99,6 +106,7 @@ type flight struct {
 	n    int32         // calls that were sent
 	done int32         // calls that were answered
 	cut  int32         // calls from here on were taken back; n if none were
+	seen uint64        // the last call that was known to have started, when that was looked at last
 	cost time.Duration // of each
 }
 
@@ -194,14 +202,26 @@ func (s *state) drop(t *task, now time.Time) {
 	}
 	for _, w := range s.workers {
 		for i := range w.calls {
-			if f := &w.calls[i]; f.task != nil && f.task.with(t) && !f.task.again {
-				if rest := s.takeBack(w, f); rest != nil {
-					s.do(action{kind: actCancel, task: rest})
-					s.hurry(w, now)
-				}
+			if f := &w.calls[i]; f.task.with(t) {
+				s.callOff(w, f, now)
 			}
 		}
 	}
+}
+
+// callOff cancels what a worker has not started.
+func (s *state) callOff(w *workerState, f *flight, now time.Time) {
+	switch {
+	case f.task == nil || f.task.again: // it has started once
+		return
+	case f.task.span == nil:
+		f.task.call.Cancel() // without effect if it has started
+	default:
+		if rest := s.takeBack(w, f); rest != nil {
+			s.do(action{kind: actCancel, task: rest})
+		}
+	}
+	s.hurry(w, now)
 }
 
 // hurry bounds the wait for a worker's answer to its oldest call when that was withdrawn: it has nothing else to do, so one
@@ -239,21 +259,21 @@ func (s *state) interrupt(t *task, cause error, now time.Time) {
 	}
 	for _, w := range s.workers {
 		for i := range w.calls {
-			if f := &w.calls[i]; f.task != nil && f.task.with(t) {
-				s.interruptAt(w, f, cause, now)
+			if f := &w.calls[i]; f.task.with(t) {
+				s.interruptAt(w, f, w.running(f), cause, now)
 			}
 		}
 	}
 	s.advance(now)
 }
 
-// interruptAt interrupts the call of f that runs.
-func (s *state) interruptAt(w *workerState, f *flight, cause error, now time.Time) {
+// interruptAt interrupts a call of f.
+func (s *state) interruptAt(w *workerState, f *flight, id uint64, cause error, now time.Time) {
 	t := f.task
 	if t.interrupted != nil || f.done >= f.cut {
 		return
 	}
-	t.interrupted = cause
+	t.interrupted, t.overdueID = cause, id
 	if t.again { // it was to run again; perhaps it has not started
 		if rest := s.takeBack(w, f); rest != nil {
 			s.reject(rest, cause)
@@ -261,7 +281,7 @@ func (s *state) interruptAt(w *workerState, f *flight, cause error, now time.Tim
 			return
 		}
 	}
-	s.do(action{kind: actInterrupt, worker: w.id, task: t, id: w.running(f), reason: reason(t, cause)})
+	s.do(action{kind: actInterrupt, worker: w.id, task: t, id: id, reason: reason(t, cause)})
 	w.disturbed = true
 	s.pursue(w, now)
 }
@@ -274,7 +294,7 @@ func (s *state) pursue(w *workerState, now time.Time) {
 	}
 	for i := range w.calls {
 		if f := &w.calls[i]; f.task != nil && f.task.interrupted != nil {
-			w.overdue, w.overdueID, w.killAt = f.task, w.running(f), now.Add(s.policy.killGrace)
+			w.overdue, w.killAt = f.task, now.Add(s.policy.killGrace)
 			s.wake(w.killAt)
 			return
 		}
@@ -328,7 +348,7 @@ func (s *state) takeBack(w *workerState, f *flight) (rest *task) {
 	keep := f.cut
 	switch {
 	case f.n > 1:
-		keep = int32(min(w.claims.WithdrawRest(f.id, f.last())-f.id, uint64(f.cut)))
+		keep = max(f.done, int32(min(w.claims.WithdrawRest(f.id, f.last())-f.id, uint64(f.cut)))) // whatever the worker has made of the table
 	case t.span == nil && !t.again && t.call.Recall(), (t.span != nil || t.again) && w.claims.Withdraw(f.id):
 		keep = 0
 	}
@@ -355,9 +375,9 @@ func (s *state) worker(id workerID) *workerState {
 }
 
 // becameReady says that a worker has started and run the initializer.
-func (s *state) becameReady(id workerID, claims *ipc.Claims, chunks bool, refuse func(*task) error, now time.Time) {
+func (s *state) becameReady(id workerID, how abilities, now time.Time) {
 	w := s.worker(id)
-	w.claims, w.chunks, w.refuse = claims, chunks, refuse
+	w.abilities = how
 	s.everReady = true
 	if w.phase != starting {
 		return // condemned meanwhile
@@ -395,16 +415,16 @@ func (s *state) answered(id workerID, answers []answer, now time.Time) (n int, e
 			return n, fmt.Errorf("%w: call %d was answered against its claim, %v", ipc.ErrProtocol, a.id, w.claimState(f))
 		}
 		t := f.task
-		relieved = relieved || w.overdue == nil || w.overdue == t
+		relieved = relieved || w.overdue == nil || w.overdue == t && t.overdueID == a.id
 		if f.done < f.cut {
 			w.load -= f.cost
 		}
 		if a.withdrawn {
 			w.sent-- // it does not count as a call that the worker has run
 		} else {
-			a.task, a.n, a.interrupted = t, t.first()+int(f.done), t.interrupted
-			if t.span != nil {
-				t.interrupted = nil // the next call was not
+			a.task, a.n = t, t.first()+int(f.done)
+			if t.overdueID == a.id {
+				a.interrupted, t.interrupted = t.interrupted, nil // the next call of a chunk was not
 			}
 			s.futile = 0
 			s.stats.Answered++
@@ -446,8 +466,19 @@ func (w *workerState) mayAnswer(f *flight, withdrawn bool) bool {
 	case withdrawn:
 		return f.withdrawn()
 	default:
-		return f.done < f.cut && (f.n > 1 || w.claims.State(f.id) != ipc.ClaimWithdrawn)
+		return f.done < f.cut && w.hasStarted(f)
 	}
+}
+
+// hasStarted reports whether the claims let the worker answer the call that is due.
+func (w *workerState) hasStarted(f *flight) bool {
+	if f.n == 1 {
+		return w.claims.State(f.id) != ipc.ClaimWithdrawn
+	}
+	if f.seen < f.due() {
+		f.seen, _ = w.claims.Running(f.id, f.last())
+	}
+	return f.seen >= f.due()
 }
 
 func (w *workerState) claimState(f *flight) string {

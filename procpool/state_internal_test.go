@@ -316,7 +316,11 @@ func (s *simulation) becomeReady(w *simWorker) {
 	}
 	w.ready = true
 	s.update(func(st *state) {
-		st.becameReady(w.id, w.claims, s.chunks && s.claims, func(*task) error { return nil }, s.now)
+		st.becameReady(w.id, abilities{
+			claims: w.claims, chunks: s.chunks && s.claims,
+			refuse: func(*task) error { return nil },
+			silent: func() bool { return len(w.unread) == 0 },
+		}, s.now)
 	})
 }
 

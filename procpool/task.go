@@ -29,7 +29,8 @@ type task struct {
 	attempt     int32                // which attempt is its latest: sent, and not taken back
 	retries     int                  // how often it may still run again
 	written     atomic.Int64         // when the request had been written as a whole, in nanoseconds since epoch; 0 before. Set by the link
-	interrupted error                // why its ctx is done, once it has started; of a span: the call that runs
+	interrupted error                // why the ctx of a call is done that has started
+	overdueID   uint64               // of that call
 	id          uint64               // at the worker that has it
 	alone       atomic.Pointer[link] // of a worker that was sent it and had nothing else. Set by the pool
 	claims      *ipc.Claims          // of that worker; nil if it takes one call at a time

@@ -14,15 +14,15 @@ import (
 // run makes the calls of a request, or what is left of them, and responds to each.
 func (s *session) run(r *request) {
 	for r.begun < r.calls {
+		if r.begun > 0 {
+			s.next(r)
+		}
 		if !s.claim(r) {
 			for ; r.begun < r.calls; r.begun++ {
 				id := r.first + uint64(r.begun)
 				s.respond(id, ipc.AppendFailure(s.frame[:0], id, ipc.Failure{Kind: ipc.FailedWithdrawn}), nil)
 			}
 			return
-		}
-		if r.begun > 0 {
-			s.next(r)
 		}
 		r.begun++
 		s.call(r)
@@ -41,7 +41,7 @@ func (s *session) claim(r *request) bool {
 	}
 }
 
-// next goes on to the next call of a chunk.
+// next goes on to the next call of a chunk, before it is claimed: once the host sees that it has started, it may be cancelled.
 func (s *session) next(r *request) {
 	if len(s.contexts) == 0 {
 		s.contexts = make([]callContext, min(r.calls-r.begun, 32))
@@ -121,9 +121,12 @@ func (s *session) decode(r *request, into any) error {
 		r.args = nil
 		return ipc.DecodeValue(arg, into)
 	}
-	n, err := ipc.DecodeNext(r.args, into)
-	r.args = r.args[n:]
-	return err
+	arg, rest, err := ipc.CutValue(r.args)
+	r.args = rest // first: a decoding method may do anything
+	if err != nil {
+		return err
+	}
+	return ipc.DecodeValue(arg, into)
 }
 
 func (s *session) fail(r *request, f ipc.Failure) {
@@ -166,7 +169,7 @@ func (s *session) leave(id uint64, frame, result []byte) bool {
 	if !s.ring.Put(ipc.Entry{ID: id, Took: took, Result: result, Body: ipc.Body(frame)}) {
 		return false
 	}
-	if now-s.told > tellEvery || s.ring.Filling() {
+	if now-s.told > tellEvery || s.ring.Filling() || s.aside.Load() {
 		s.told = now
 		s.tell()
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed7d1be1d5/concurrent/futures"
@@ -26,7 +27,8 @@ type session struct {
 	arena     *ipc.Arena  // nil if every value travels in its message
 	responses *os.File
 	maxBody   uint32
-	over      chan error // why serving is over
+	over      chan error  // why serving is over
+	aside     atomic.Bool // somebody reads beside the call that runs, and so does not tell of responses any more
 
 	// Of whoever reads.
 	frames *ipc.Reader
@@ -92,6 +94,7 @@ func (s *session) work(mine *request) {
 			return
 		}
 		// A function left by runtime.Goexit, and took the goroutine with it.
+		mine.ctx.end()
 		s.fail(mine, ipc.TaskFailure(futures.GoexitError(mine.fn.Name())))
 		go s.work(mine)
 	}()
@@ -116,9 +119,11 @@ func (s *session) work(mine *request) {
 			aside := s.current != nil
 			s.mu.Unlock()
 			if aside {
+				s.aside.Store(true)
 				s.tell() // of responses that wait behind the call that runs
 			}
 			err := s.read()
+			s.aside.Store(false)
 			s.mu.Lock()
 			s.reading = false
 			if err != nil {
