@@ -28,6 +28,7 @@ var workerFuncs = []futures.Callable{
 	echo, pid, hold, spin, mark, perish, answerAndPerish, flood, grandchild, shell, await, fail, ignoreTerm,
 	initialize, runSelf, stdinOf, closeOnTerm, printLines, initializeAndTell,
 	markAndPerish, markOrPerish, perishAt, echoBytes, dieOnce,
+	tallies[0], tallies[1], tallies[2], tallies[3], holdOrTally,
 }
 
 // none is the argument of functions that need none.
