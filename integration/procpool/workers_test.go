@@ -29,6 +29,7 @@ var workerFuncs = []futures.Callable{
 	initialize, runSelf, stdinOf, closeOnTerm, printLines, initializeAndTell,
 	markAndPerish, markOrPerish, perishAt, echoBytes, dieOnce,
 	tallies[0], tallies[1], tallies[2], tallies[3], holdOrTally,
+	carryBytes, carryParcel, carryText,
 }
 
 // none is the argument of functions that need none.
