@@ -30,6 +30,7 @@ var workerFuncs = []futures.Callable{
 	markAndPerish, markOrPerish, perishAt, echoBytes, dieOnce,
 	tallies[0], tallies[1], tallies[2], tallies[3], holdOrTally,
 	carryBytes, carryParcel, carryText,
+	double, mallocs,
 }
 
 // none is the argument of functions that need none.
