@@ -31,6 +31,7 @@ var workerFuncs = []futures.Callable{
 	tallies[0], tallies[1], tallies[2], tallies[3], holdOrTally,
 	carryBytes, carryParcel, carryText,
 	double, mallocs,
+	napHoldOrTally,
 }
 
 // none is the argument of functions that need none.
