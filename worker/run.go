@@ -169,7 +169,7 @@ func (s *session) leave(id uint64, frame, result []byte) bool {
 	if !s.ring.Put(ipc.Entry{ID: id, Took: took, Result: result, Body: ipc.Body(frame)}) {
 		return false
 	}
-	if now-s.told > tellEvery || s.ring.Filling() || s.aside.Load() {
+	if now-s.told > tellEvery || s.ring.Filling() || s.reading.Load() {
 		s.told = now
 		s.tell()
 	}

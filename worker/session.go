@@ -27,8 +27,7 @@ type session struct {
 	arena     *ipc.Arena  // nil if every value travels in its message
 	responses *os.File
 	maxBody   uint32
-	over      chan error  // why serving is over
-	aside     atomic.Bool // somebody reads beside the call that runs, and so does not tell of responses any more
+	over      chan error // why serving is over
 
 	// Of whoever reads.
 	frames *ipc.Reader
@@ -41,11 +40,11 @@ type session struct {
 	told     time.Duration // when the host was last told of responses in the ring, or would have been
 
 	mu      sync.Mutex
-	reading bool       // somebody reads
-	queue   []*request // read and not started, oldest first
-	current *request   // runs
-	begun   uint64     // calls that were started
-	asleep  bool       // nobody stands by; wake has to be sent when a call starts
+	reading atomic.Bool // somebody reads, and so does not look after the responses of the call that runs; changed with mu held
+	queue   []*request  // read and not started, oldest first
+	current *request    // runs
+	begun   uint64      // calls that were started
+	asleep  bool        // nobody stands by; wake has to be sent when a call starts
 	wake    chan struct{}
 }
 
@@ -114,18 +113,16 @@ func (s *session) work(mine *request) {
 			mine = nil
 			s.ended()
 			s.mu.Lock()
-		case s.current == nil && !s.reading, s.current != nil && !s.reading && s.begun == seen:
-			s.reading = true
+		case !s.reading.Load() && (s.current == nil || s.begun == seen):
+			s.reading.Store(true)
 			aside := s.current != nil
 			s.mu.Unlock()
 			if aside {
-				s.aside.Store(true)
 				s.tell() // of responses that wait behind the call that runs
 			}
 			err := s.read()
-			s.aside.Store(false)
 			s.mu.Lock()
-			s.reading = false
+			s.reading.Store(false)
 			if err != nil {
 				s.mu.Unlock()
 				s.over <- err
