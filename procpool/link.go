@@ -65,7 +65,7 @@ func (l *link) live() {
 		l.end(!l.late && !well)
 		err, what := l.startError(err), failureOf(err)
 		wanted := false
-		l.tell(func(s *state, now time.Time) {
+		l.pool.update(func(s *state, now time.Time) {
 			wanted = s.worker(l.id).phase == starting
 			s.startFailed(l.id, err, what, now)
 		})
@@ -79,7 +79,7 @@ func (l *link) live() {
 	l.writer.Go(l.write)
 	l.reads.Lock() // before there is a call that somebody could wait for, and for good, but for the time that read lends it
 	l.in = inbound{frames: peer.frames, ring: peer.ring, dozes: peer.dozes, arena: l.arena, due: ipc.InitializerID + 1}
-	l.tell(func(s *state, now time.Time) {
+	l.pool.update(func(s *state, now time.Time) {
 		s.becameReady(l.id, abilities{claims: peer.claims, chunks: peer.chunks, refuse: peer.refuse, silent: l.in.silent.Load}, now)
 	})
 	cause := l.readAll()
@@ -88,14 +88,9 @@ func (l *link) live() {
 		cause = l.cause // the writer has ended
 	}
 	end.cause = cause
-	l.tell(func(s *state, now time.Time) { s.gone(l.id, end, now) })
+	l.pool.update(func(s *state, now time.Time) { s.gone(l.id, end, now) })
 	l.pool.config.Logger.Debug("procpool: worker gone", "pid", end.pid, "state", fmt.Sprint(end.state), "cause", cause)
 	l.release()
-}
-
-// tell is update with the time, for a link that the state still knows.
-func (l *link) tell(event func(*state, time.Time)) {
-	l.pool.update(func(s *state) { event(s, time.Now()) })
 }
 
 // peer is what the worker said of itself.

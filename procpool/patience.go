@@ -82,7 +82,10 @@ func (s *state) checkHead(w *workerState, now time.Time) {
 // relieve takes back what waits behind a slow call, if somebody else has time for it.
 func (s *state) relieve(w *workerState, now time.Time) {
 	if (!w.ahead() || !now.Before(w.since.Add(catchUp*s.policy.window))) && s.canRelieve(w, now) {
-		s.recall(w, false, now)
+		recalled := s.recall(w, false, now)
+		if head := w.calls[0].task; recalled && head != nil && !w.ahead() {
+			head.fn.measured(now.Sub(w.since)) // so long at least it takes
+		}
 	}
 }
 
@@ -249,8 +252,8 @@ func (w *workerState) recallable(f *flight) bool {
 }
 
 // recall takes back calls of w that have not started: all of them, or those that wait behind a slow one. The first to be waiting
-// again is the oldest.
-func (s *state) recall(w *workerState, all bool, now time.Time) {
+// again is the oldest. It reports whether there was any.
+func (s *state) recall(w *workerState, all bool, now time.Time) (any bool) {
 	for i := range slices.Backward(w.calls) {
 		f := &w.calls[i]
 		if f.withdrawn() || !all && (!w.recallable(f) || i == 0 && w.unstarted() || now.Before(w.since.Add(s.patience(f.task)))) {
@@ -259,8 +262,10 @@ func (s *state) recall(w *workerState, all bool, now time.Time) {
 		if rest := s.takeBack(w, f); rest != nil {
 			often(&rest.recalls)
 			s.requeue(rest)
+			any = true
 		}
 	}
+	return any
 }
 
 func (s *state) checkIdle(w *workerState, now time.Time) {

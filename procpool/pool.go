@@ -229,13 +229,13 @@ func (p *ProcessPoolExecutor) turnAway(t *task) {
 // takeIn tells the state of what was submitted, unless somebody is there who will. own is what this goroutine submits, if it does.
 func (p *ProcessPoolExecutor) takeIn(own *task) {
 	for p.waiting.Load() && p.mu.TryLock() {
-		p.admit()
+		p.admit(time.Now())
 		p.settle(own)
 	}
 }
 
 // admit moves the intake to the state. It is called with mu held.
-func (p *ProcessPoolExecutor) admit() {
+func (p *ProcessPoolExecutor) admit(now time.Time) {
 	if !p.waiting.Load() {
 		return
 	}
@@ -259,7 +259,7 @@ func (p *ProcessPoolExecutor) admit() {
 			s.rejectEach(t, s.refusal)
 		}
 	}
-	s.submitted(accepted, time.Now())
+	s.submitted(accepted, now)
 	clear(tasks)
 	p.spare = tasks
 }
@@ -272,7 +272,7 @@ func (p *ProcessPoolExecutor) Shutdown(ctx context.Context, opts ...futures.Shut
 		return nil
 	}
 	cancel := futures.CollectShutdown(opts).CancelFutures
-	p.update(func(s *state) { s.shutdown(cancel, time.Now()) })
+	p.update(func(s *state, now time.Time) { s.shutdown(cancel, now) })
 	select {
 	case <-p.over:
 		p.links.Wait() // what is left to them is bounded
@@ -294,18 +294,18 @@ func (p *ProcessPoolExecutor) Close() error { return p.Shutdown(context.Backgrou
 // TerminateWorkers shuts the pool down, cancels what has not started, and asks every worker to end at once (SIGTERM); those that
 // have not within Config.KillGrace are killed. It does not wait; Close does (rows P63 to P65).
 func (p *ProcessPoolExecutor) TerminateWorkers() {
-	p.update(func(s *state) { s.terminate(syscall.SIGTERM, time.Now()) })
+	p.update(func(s *state, now time.Time) { s.terminate(syscall.SIGTERM, now) })
 }
 
 // KillWorkers is TerminateWorkers without asking (SIGKILL).
 func (p *ProcessPoolExecutor) KillWorkers() {
-	p.update(func(s *state) { s.terminate(syscall.SIGKILL, time.Now()) })
+	p.update(func(s *state, now time.Time) { s.terminate(syscall.SIGKILL, now) })
 }
 
 // Stats tells where the pool stands now.
 func (p *ProcessPoolExecutor) Stats() Stats {
 	var stats Stats
-	p.update(func(s *state) {
+	p.update(func(s *state, _ time.Time) {
 		stats = s.snapshot()
 		for _, w := range s.workers {
 			if pid := p.link[w.id].pid(); pid != 0 {
@@ -318,10 +318,11 @@ func (p *ProcessPoolExecutor) Stats() Stats {
 
 // update tells the state of an event and carries out what it decides. What goes to a worker's outbox does so before the
 // next event, so that a call is never overtaken by its own cancel; the rest happens without the lock.
-func (p *ProcessPoolExecutor) update(event func(*state)) {
+func (p *ProcessPoolExecutor) update(event func(*state, time.Time)) {
 	p.mu.Lock()
-	p.admit() // what was submitted before the event comes before it
-	event(p.state)
+	now := time.Now()
+	p.admit(now) // what was submitted before the event comes before it
+	event(p.state, now)
 	p.settle(nil)
 	p.takeIn(nil)
 }
@@ -431,8 +432,8 @@ func (p *ProcessPoolExecutor) stopAlarm() {
 }
 
 func (p *ProcessPoolExecutor) tick() {
-	p.update(func(s *state) {
+	p.update(func(s *state, now time.Time) {
 		p.armed = time.Time{}
-		s.tick(time.Now())
+		s.tick(now)
 	})
 }

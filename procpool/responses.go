@@ -235,7 +235,7 @@ func (l *link) answered() {
 	l.sent.Add(int64(-len(in.answers)))
 	var n int
 	var err error
-	l.tell(func(s *state, now time.Time) { n, err = s.answered(l.id, in.answers, now) })
+	l.pool.update(func(s *state, now time.Time) { n, err = s.answered(l.id, in.answers, now) })
 	if err != nil {
 		in.answers, in.broken = in.answers[:n], err
 	}

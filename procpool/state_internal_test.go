@@ -45,6 +45,7 @@ type simWorker struct {
 	killed  bool
 	unread  []simSent // answered, but the host has not looked
 	unheard bool      // the host does not look by itself
+	frozen  bool      // does nothing
 }
 
 type simSent struct {
@@ -131,8 +132,8 @@ func testPolicy() policy {
 }
 
 // update does what ProcessPoolExecutor.update does, without a lock: everything here happens in one goroutine.
-func (s *simulation) update(event func(*state)) {
-	event(s.state)
+func (s *simulation) update(event func(*state, time.Time)) {
+	event(s.state, s.now)
 	todo := slices.Clone(s.state.todo)
 	s.state.todo = s.state.todo[:0]
 	s.checkInvariants()
@@ -253,13 +254,13 @@ func (s *simulation) checkInvariants() {
 func (s *simulation) Submit(c futures.Call) {
 	t := &task{call: c, fn: s.fn, retries: c.Retries()}
 	s.calls[len(s.calls)-1].task = t
-	s.update(func(st *state) {
+	s.update(func(st *state, now time.Time) {
 		if err := st.refusal(t); err != nil {
 			st.reject(t, err)
 			return
 		}
 		if c.Hold(t) {
-			st.submitted([]*task{t}, s.now)
+			st.submitted([]*task{t}, now)
 		}
 	})
 }
@@ -286,13 +287,13 @@ func (s *simulation) submitChunk(n int, c *simChunk) []*simCall {
 	}
 	s.calls = append(s.calls, c.calls...)
 	t := &task{fn: s.fn, span: &span{chunk: c, to: n}, retries: c.retries}
-	s.update(func(st *state) {
+	s.update(func(st *state, now time.Time) {
 		if st.refusal(t) != nil {
 			st.rejectEach(t, st.refusal)
 			return
 		}
 		if t.hold() {
-			st.submitted([]*task{t}, s.now)
+			st.submitted([]*task{t}, now)
 		}
 	})
 	return c.calls
@@ -315,18 +316,18 @@ func (s *simulation) becomeReady(w *simWorker) {
 		w.claims = claims
 	}
 	w.ready = true
-	s.update(func(st *state) {
+	s.update(func(st *state, now time.Time) {
 		st.becameReady(w.id, abilities{
 			claims: w.claims, chunks: s.chunks && s.claims,
 			refuse: func(*task) error { return nil },
 			silent: func() bool { return len(w.unread) == 0 },
-		}, s.now)
+		}, now)
 	})
 }
 
 // start has the worker start the first of its calls, if it may.
 func (s *simulation) start(w *simWorker) {
-	if len(w.inbox) == 0 || w.running || !w.ready {
+	if len(w.inbox) == 0 || w.running || !w.ready || w.frozen {
 		return
 	}
 	sent := w.inbox[0]
@@ -351,7 +352,7 @@ func (s *simulation) start(w *simWorker) {
 
 // finish has the worker finish the call it runs, without the answer.
 func (s *simulation) finish(w *simWorker) {
-	if w.running && !w.done {
+	if w.running && !w.done && !w.frozen {
 		w.done = true
 		if w.claims != nil && w.inbox[0].alone {
 			w.claims.Finish(w.inbox[0].id)
@@ -361,7 +362,7 @@ func (s *simulation) finish(w *simWorker) {
 
 // respond lets the answer through.
 func (s *simulation) respond(w *simWorker) {
-	if !w.done {
+	if !w.done || w.frozen {
 		return
 	}
 	sent := w.inbox[0]
@@ -388,7 +389,7 @@ func (s *simulation) hear(w *simWorker) {
 	heard := w.unread
 	w.unread = nil
 	var err error
-	s.update(func(st *state) { _, err = st.answered(w.id, answers, s.now) })
+	s.update(func(st *state, now time.Time) { _, err = st.answered(w.id, answers, now) })
 	require.NoError(s.t, err)
 	for i, a := range answers {
 		if a.task != nil {
@@ -410,16 +411,16 @@ func (s *simulation) die(w *simWorker) {
 	s.hear(w)
 	delete(s.workers, w.id)
 	if !w.ready {
-		s.update(func(st *state) { st.startFailed(w.id, errors.New("died"), mayPass, s.now) })
+		s.update(func(st *state, now time.Time) { st.startFailed(w.id, errors.New("died"), mayPass, now) })
 		return
 	}
-	s.update(func(st *state) { st.gone(w.id, ending{pid: int(w.id)}, s.now) })
+	s.update(func(st *state, now time.Time) { st.gone(w.id, ending{pid: int(w.id)}, now) })
 }
 
 func (s *simulation) advance(d time.Duration) {
 	s.now = s.now.Add(d)
 	if at := s.state.alarm; !at.IsZero() && !s.now.Before(at) {
-		s.update(func(st *state) { st.tick(s.now) })
+		s.update(func(st *state, now time.Time) { st.tick(now) })
 		if at := s.state.alarm; !at.IsZero() {
 			require.True(s.t, at.After(s.now), "a tick asks for another one at once: the pool spins")
 		}
@@ -434,9 +435,15 @@ func (s *simulation) settle() {
 			w := s.workers[id]
 			switch {
 			case w == nil:
-			case w.killed, w.leaving:
+			case w.killed, w.leaving && !w.frozen:
 				s.die(w)
 				busy = true
+			case w.frozen && (!w.ready || w.claims == nil || w.running && !w.done): // for which nothing here has a bound
+				w.frozen = false
+				busy = true
+			case w.frozen:
+				busy = busy || len(w.unread) > 0
+				s.hear(w) // what it had said
 			case !w.ready:
 				s.becomeReady(w)
 				busy = true
@@ -528,6 +535,8 @@ func TestStateRecallsWhatWaitsBehindALongCall(t *testing.T) {
 		assert.Equal(t, futures.Pending, c.future.State())
 	}
 	require.Len(t, s.workers, 2, "a second worker is started for them")
+	assert.Greater(t, s.fn.cost, 100*time.Microsecond, "it was learned that calls may be long")
+	s.fn.cost = time.Microsecond
 	other := s.workers[s.ids()[1]]
 	s.becomeReady(other)
 	require.Len(t, other.inbox, 5)
@@ -612,9 +621,9 @@ func TestStateTakesBackTheRestOfAChunk(t *testing.T) {
 	s.run(first)
 	s.start(first)
 	s.advance(2 * time.Millisecond)
+	s.fn.cost = 10 * time.Microsecond
 	second := s.workers[s.ids()[1]]
 	s.becomeReady(second)
-	s.advance(2 * time.Millisecond)
 	require.Len(t, second.inbox, 6)
 	s.settle()
 	for n, c := range calls {
@@ -644,6 +653,125 @@ func TestStateACrashCostsOneCallOfAChunk(t *testing.T) {
 		} else {
 			assert.NoError(t, c.err, "call %d", n)
 		}
+	}
+}
+
+// The interruption of one call of a chunk outlives the answer to the one before it.
+func TestStateAnInterruptionBelongsToOneCallOfAChunk(t *testing.T) {
+	p := testPolicy()
+	p.maxWorkers, p.onCrash = 1, ReplaceWorker
+	s := simulate(t, p, true)
+	s.chunks = true
+	s.fn.measured(10 * time.Microsecond)
+	c := &simChunk{whole: true}
+	calls := s.submitChunk(3, c)
+	w := s.only()
+	s.becomeReady(w)
+	w.unheard = true
+	s.run(w)
+	s.start(w) // the second, while the host has not heard of the first
+	c.interrupt(context.Canceled)
+	assert.Equal(t, 1, calls[1].told)
+	s.hear(w)
+	s.advance(p.killGrace - time.Millisecond)
+	assert.False(t, w.killed)
+	s.advance(time.Millisecond)
+	assert.True(t, w.killed, "it does not listen")
+	s.die(w)
+	s.settle()
+	assert.NoError(t, calls[0].err)
+	assert.ErrorIs(t, calls[1].err, context.Canceled)
+	assert.ErrorIs(t, calls[2].err, futures.ErrCancelled)
+}
+
+// A worker that has finished a call and then froze gives up what waits behind that, and does not keep the answer for ever.
+func TestStateDoesNotWaitForAnAnswerThatIsKept(t *testing.T) {
+	s := simulate(t, testPolicy(), true)
+	s.warm(2, 10*time.Microsecond)
+	other, frozen := s.workers[s.ids()[0]], s.workers[s.ids()[1]] // the last one used is the next one used
+	calls := []*simCall{s.submit()}
+	require.Len(t, frozen.inbox, 1)
+	s.start(frozen)
+	calls = append(calls, s.submit())
+	s.run(other)
+	for range 3 {
+		calls = append(calls, s.submit())
+	}
+	s.finish(frozen)
+	for range 4 {
+		s.run(other)
+	}
+	s.advance(catchUp * s.state.policy.window)
+	for range 4 {
+		s.run(other)
+	}
+	for _, c := range calls[1:] {
+		assert.Equal(t, futures.Finished, c.future.State(), "another worker has time for it")
+	}
+	s.advance(s.state.answerPatience(calls[0].task) - catchUp*s.state.policy.window - 1)
+	assert.False(t, frozen.killed)
+	s.advance(1)
+	assert.True(t, frozen.killed)
+}
+
+// However a call is called off, a frozen worker that has not started it costs KillGrace and no more.
+func TestStateShutdownWithCancelDoesNotWaitForAFrozenWorker(t *testing.T) {
+	for _, chunks := range []bool{false, true} {
+		p := testPolicy()
+		p.maxWorkers = 1
+		s := simulate(t, p, true)
+		s.chunks = chunks
+		s.warm(1, 10*time.Microsecond)
+		if chunks {
+			s.submitChunk(3, &simChunk{})
+		} else {
+			s.submit()
+		}
+		w := s.only()
+		require.NotEmpty(t, w.inbox)
+		s.update(func(st *state, now time.Time) { st.shutdown(true, now) })
+		s.advance(p.killGrace)
+		assert.True(t, w.killed)
+		s.die(w)
+		s.settle()
+		assert.True(t, s.over)
+	}
+}
+
+// What was answered is over, whatever the worker makes of the claims; and it may only answer what it has claimed.
+func TestStateAWorkerThatLiesAboutItsChunk(t *testing.T) {
+	p := testPolicy()
+	p.onCrash = ReplaceWorker
+	s := simulate(t, p, true)
+	s.chunks = true
+	s.fn.measured(10 * time.Microsecond)
+	calls := s.submitChunk(6, &simChunk{whole: true})
+	w := s.workers[s.ids()[0]]
+	s.becomeReady(w)
+	require.Len(t, w.inbox, 6)
+	require.True(t, w.claims.Start(1))
+	var n int
+	var err error
+	s.update(func(st *state, now time.Time) {
+		n, err = st.answered(w.id, []answer{{id: 1}, {id: 2}}, now)
+	})
+	assert.Equal(t, 1, n)
+	require.ErrorIs(t, err, ipc.ErrProtocol)
+	calls[0].chunk.Resolve(0)
+	calls[0].starts++
+	require.True(t, w.claims.Advance(1, 2))
+	require.True(t, w.claims.Advance(1, 3))
+	s.update(func(st *state, now time.Time) {
+		_, err = st.answered(w.id, []answer{{id: 2}}, now)
+	})
+	require.NoError(t, err)
+	calls[1].chunk.Resolve(1)
+	calls[1].starts++
+	w.claims.Queue(1) // as if nothing had happened
+	s.die(w)
+	s.settle()
+	for n, c := range calls {
+		assert.Equal(t, 1, c.starts, "call %d", n)
 	}
 }
 
@@ -875,7 +1003,7 @@ func TestStateKillsForEachInterruptedCall(t *testing.T) {
 	require.True(t, w.claims.Start(w.inbox[1].id), "the worker goes on with the next one")
 	running.starts++
 	for _, c := range []*simCall{running, finished} {
-		s.update(func(st *state) { st.interrupt(c.task, context.Canceled, s.now) })
+		s.update(func(st *state, now time.Time) { st.interrupt(c.task, context.Canceled, now) })
 	}
 	s.respond(w)
 	require.NoError(t, finished.future.Err(t.Context()))
@@ -929,11 +1057,11 @@ func TestStateInterruptsARetryBeforeItStarts(t *testing.T) {
 
 	again := s.submit(futures.Retries(1))
 	s.start(w)
-	s.update(func(st *state) { // as if it had been lost once before
+	s.update(func(st *state, now time.Time) { // as if it had been lost once before
 		again.task.again = true
 		again.task.call.Start()
 	})
-	s.update(func(st *state) { st.interrupt(again.task, context.Canceled, s.now) })
+	s.update(func(st *state, now time.Time) { st.interrupt(again.task, context.Canceled, now) })
 	assert.ErrorIs(t, again.future.Err(t.Context()), context.Canceled)
 	s.advance(p.killGrace)
 	assert.False(t, w.killed, "the innocent call runs there")
@@ -997,7 +1125,7 @@ func TestStateShutdownRunsWhatWasAccepted(t *testing.T) {
 	for range 10 {
 		s.submit()
 	}
-	s.update(func(st *state) { st.shutdown(false, s.now) })
+	s.update(func(st *state, now time.Time) { st.shutdown(false, now) })
 	assert.ErrorIs(t, s.submit().future.Err(t.Context()), futures.ErrShutdown)
 	s.settle()
 	assert.True(t, s.over)
@@ -1013,8 +1141,8 @@ func TestStateASecondShutdownMayCancel(t *testing.T) {
 	running, waiting := s.submit(), s.submit()
 	s.becomeReady(s.only())
 	s.start(s.only())
-	s.update(func(st *state) { st.shutdown(false, s.now) })
-	s.update(func(st *state) { st.shutdown(true, s.now) })
+	s.update(func(st *state, now time.Time) { st.shutdown(false, now) })
+	s.update(func(st *state, now time.Time) { st.shutdown(true, now) })
 	assert.Equal(t, futures.Cancelled, waiting.future.State())
 	s.finish(s.only())
 	s.respond(s.only())
@@ -1061,7 +1189,7 @@ func playOut(t testing.TB, script []byte, p policy, claims, chunks bool) {
 		return s.workers[ids[int(b)%len(ids)]]
 	}
 	for i := 0; i+1 < len(script); i += 2 {
-		op, arg := script[i]%18, script[i+1]
+		op, arg := script[i]%19, script[i+1]
 		w := pick(arg)
 		switch op {
 		case 0, 1:
@@ -1107,7 +1235,7 @@ func playOut(t testing.TB, script []byte, p policy, claims, chunks bool) {
 				if c := s.calls[int(arg)%len(s.calls)]; c.chunk != nil {
 					c.chunk.interrupt(context.Canceled)
 				} else if c.task != nil && c.starts > 0 {
-					s.update(func(st *state) { st.interrupt(c.task, context.Canceled, s.now) })
+					s.update(func(st *state, now time.Time) { st.interrupt(c.task, context.Canceled, now) })
 				}
 			}
 		case 12:
@@ -1115,9 +1243,9 @@ func playOut(t testing.TB, script []byte, p policy, claims, chunks bool) {
 		case 13:
 			switch {
 			case arg < 8:
-				s.update(func(st *state) { st.shutdown(arg%2 == 0, s.now) })
+				s.update(func(st *state, now time.Time) { st.shutdown(arg%2 == 0, now) })
 			case arg < 12:
-				s.update(func(st *state) { st.terminate(syscall.SIGTERM, s.now) })
+				s.update(func(st *state, now time.Time) { st.terminate(syscall.SIGTERM, now) })
 			}
 		case 14:
 			if w != nil {
@@ -1126,6 +1254,10 @@ func playOut(t testing.TB, script []byte, p policy, claims, chunks bool) {
 		case 15:
 			if w != nil {
 				s.hear(w)
+			}
+		case 18:
+			if w != nil && arg < 64 {
+				w.frozen = true
 			}
 		case 16, 17:
 			c := &simChunk{whole: op == 16, retries: int(arg % 3)}
@@ -1137,7 +1269,7 @@ func playOut(t testing.TB, script []byte, p policy, claims, chunks bool) {
 			}
 		}
 	}
-	s.update(func(st *state) { st.shutdown(false, s.now) })
+	s.update(func(st *state, now time.Time) { st.shutdown(false, now) })
 	s.settle()
 	require.True(t, s.over, "the pool does not end: %+v", s.state.snapshot())
 	for i, c := range s.calls {

@@ -44,12 +44,12 @@ var epoch = time.Now()
 
 // Cancelled implements [futures.Holder].
 func (t *task) Cancelled() {
-	t.fn.pool.update(func(s *state) { s.cancelled(t, time.Now()) })
+	t.fn.pool.update(func(s *state, now time.Time) { s.cancelled(t, now) })
 }
 
 // Interrupt implements [futures.Holder].
 func (t *task) Interrupt(cause error) {
-	t.fn.pool.update(func(s *state) { s.interrupt(t, cause, time.Now()) })
+	t.fn.pool.update(func(s *state, now time.Time) { s.interrupt(t, cause, now) })
 }
 
 // Attend implements [futures.Attendant].
@@ -73,7 +73,9 @@ func (t *task) Started() bool { return t.claims.State(t.id) != ipc.ClaimQueued }
 func (t *task) Withdraw() bool { return t.claims.Withdraw(t.id) }
 
 // updater is the pool as a task sees it: the owner of the state.
-type updater interface{ update(event func(*state)) }
+type updater interface {
+	update(event func(*state, time.Time))
+}
 
 // function is what a pool knows of a Func. There is one for each name and pair of types.
 type function struct {
