@@ -37,7 +37,7 @@ func beHostile(how string) {
 	if how != "close the requests" {
 		hello.Features = []string{ipc.FeatureClaims, ipc.FeatureCancel}
 	}
-	if how != "place a result without the feature" {
+	if strings.Contains(how, "place a result ") && how != "place a result without the feature" || how == "give the argument for the result" {
 		hello.Features = append(hello.Features, ipc.FeatureArena)
 	}
 	writeRaw(ipc.AppendNotification(nil, ipc.Hello, hello))
