@@ -85,18 +85,23 @@ type chunk[In, Out any] struct {
 	args      []byte
 	ends      []int // where each argument ends in args
 	outcomes  []outcome[Out]
+
+	errsMu sync.Mutex
+	errs   []error // of those that were rejected; nil if none was
 }
 
+// outcome is small: there is one for each item.
 type outcome[Out any] struct {
-	state atomic.Uint32 // unsettled, settling, settled
-	err   error
+	state atomic.Uint32
 	value Out
 }
 
+// The state of an outcome.
 const (
 	unsettled = iota
 	settling  // by whoever has made it so
-	settled
+	resolved
+	rejected
 )
 
 func newChunk[In, Out any](ctx context.Context, fn Func[In, Out], set *mapSettings, size int, in *inbox, base int) *chunk[In, Out] {
@@ -166,7 +171,7 @@ func (c *chunk[In, Out]) Cancelled() error {
 }
 
 func (c *chunk[In, Out]) Resolve(n int) bool {
-	if !c.outcomes[n].state.CompareAndSwap(unsettled, settled) {
+	if !c.outcomes[n].state.CompareAndSwap(unsettled, resolved) {
 		return false
 	}
 	c.tell(n)
@@ -178,10 +183,16 @@ func (c *chunk[In, Out]) Reject(n int, err error) bool {
 	if !o.state.CompareAndSwap(unsettled, settling) {
 		return false
 	}
-	if o.err = err; err == nil {
-		o.err = errNilReject
+	if err == nil {
+		err = errNilReject
 	}
-	o.state.Store(settled)
+	c.errsMu.Lock()
+	if c.errs == nil {
+		c.errs = make([]error, cap(c.outcomes))
+	}
+	c.errs[n] = err
+	c.errsMu.Unlock()
+	o.state.Store(rejected)
 	c.tell(n)
 	return true
 }
@@ -244,7 +255,7 @@ func (c *chunk[In, Out]) kept() bool {
 
 func (c *chunk[In, Out]) len() int { return len(c.outcomes) }
 
-func (c *chunk[In, Out]) isSettled(n int) bool { return c.outcomes[n].state.Load() == settled }
+func (c *chunk[In, Out]) isSettled(n int) bool { return c.outcomes[n].state.Load() >= resolved }
 
 // wait waits until call n is settled: bounded by the call's ctx and the executor's own promise to settle.
 func (c *chunk[In, Out]) wait(n int) {
@@ -256,17 +267,24 @@ func (c *chunk[In, Out]) wait(n int) {
 }
 
 // failure is the error of call n, which is settled.
-func (c *chunk[In, Out]) failure(n int) error { return c.outcomes[n].err }
+func (c *chunk[In, Out]) failure(n int) error {
+	if c.outcomes[n].state.Load() != rejected {
+		return nil
+	}
+	c.errsMu.Lock()
+	defer c.errsMu.Unlock()
+	return c.errs[n]
+}
 
 // outcome is what became of call n, which is settled. The chunk forgets it.
 func (c *chunk[In, Out]) outcome(n int) (Out, error) {
-	o := &c.outcomes[n]
-	value, err := o.value, o.err
 	var zero Out
-	o.value, o.err = zero, nil
-	if err != nil {
+	if err := c.failure(n); err != nil {
 		return zero, err
 	}
+	o := &c.outcomes[n]
+	value := o.value
+	o.value = zero
 	return value, nil
 }
 

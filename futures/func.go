@@ -77,11 +77,12 @@ type Callable interface {
 	sealed()
 }
 
-// An Invocation is one run of a Func on behalf of somebody else. It is used once, by one goroutine.
+// An Invocation is one run of a Func on behalf of somebody else. It is used by one goroutine, once, or again after Reset.
 type Invocation interface {
 	Arg() any                      // a *In, to be filled in before Run
 	Run(ctx context.Context) error // runs the body; its error or panic comes back as a *TaskError
 	Result() any                   // a *Out, set by Run
+	Reset()                        // forgets argument and result
 }
 
 // Types gives the types of In and Out.
@@ -105,6 +106,7 @@ type invocation[In, Out any] struct {
 
 func (i *invocation[In, Out]) Arg() any    { return &i.in }
 func (i *invocation[In, Out]) Result() any { return &i.out }
+func (i *invocation[In, Out]) Reset()      { *i = invocation[In, Out]{fn: i.fn} }
 func (i *invocation[In, Out]) Run(ctx context.Context) error {
 	return i.fn.run(ctx, i.in, &i.out)
 }

@@ -51,9 +51,6 @@ func Map[In, Out any](ctx context.Context, ex Executor, fn Func[In, Out], inputs
 			m.take(in)
 			outstanding++
 			for outstanding > set.buffersize || outstanding > 0 && m.lots[0].isSettled(at) {
-				if outstanding == m.kept() { // the oldest has not been submitted yet
-					m.flush()
-				}
 				if !next() {
 					return
 				}

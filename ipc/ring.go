@@ -45,7 +45,7 @@ const (
 // An Entry is one response in a ring.
 type Entry struct {
 	ID     uint64
-	Took   time.Duration // how long the call ran, up to four seconds; zero if the worker does not say
+	Took   time.Duration // how long the call ran, up to four seconds, and those before it whose entries say zero
 	Result []byte        // encoded; nil if there is a message
 	Body   []byte        // of a message, in place of the result
 }

@@ -37,13 +37,13 @@ func (l *link) lead(t *task) {
 // is not that simple it leaves to the reader.
 func (l *link) leadStep(t *task) (done, more bool) {
 	in := &l.in
-	if in.settled < len(in.answers) || in.broken != nil || in.ended {
+	if in.settled < len(in.outcomes) || in.broken != nil || in.ended {
 		return false, false
 	}
 	in.collect()
 	if len(in.answers) > 0 {
 		l.answered()
-		if in.broken != nil || len(in.answers) != 1 || in.answers[0].task != t {
+		if in.broken != nil || len(in.outcomes) != 1 || in.outcomes[0].task != t || in.outcomes[0].calls != 1 {
 			return false, false
 		}
 		in.settleNext()

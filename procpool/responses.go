@@ -67,14 +67,14 @@ type inbound struct {
 	silent atomic.Bool // somebody waits, and nothing has come
 
 	entries []byte      // from the ring, not looked at
-	store   []byte      // of which entries, and the messages of batch, are a part
-	piped   ipc.Message // a response from the pipe that is not in batch
+	store   []byte      // of which entries, and what answers hold, are a part
+	piped   ipc.Message // a response from the pipe that is not in answers
 	isPiped bool
 
-	batch   []response // whose answers the state knows
-	answers []answer   // to tell the state
-	settled int        // so many of batch
-	broken  error      // the breach of the protocol that came after batch
+	answers  []answer  // to tell the state
+	outcomes []outcome // what it has made of them
+	settled  int       // so many of outcomes
+	broken   error     // the breach of the protocol that came after them
 }
 
 // response is what a worker made of a call.
@@ -84,27 +84,53 @@ type response struct {
 	placed  bool         // in the arena
 }
 
-// collect makes batch of all that can be had without waiting.
+// collect makes answers of all that can be had without waiting.
 func (in *inbound) collect() {
-	in.batch, in.answers, in.settled = in.batch[:0], in.answers[:0], 0
+	in.answers, in.outcomes, in.settled = in.answers[:0], in.outcomes[:0], 0
 	if in.ring != nil && len(in.entries) == 0 {
 		in.store, in.broken = in.ring.Take(in.store[:0])
 		in.entries = in.store
 	}
 	for in.broken == nil {
-		var e ipc.Entry
-		var found bool
-		var r response
-		if e, found, in.broken = in.next(); in.broken != nil || !found {
+		if a := in.row(); a.calls > 0 {
+			in.answers = append(in.answers, a)
+			continue
+		}
+		e, found, err := in.next()
+		if err == nil && !found {
 			break
 		}
-		if r, in.broken = in.response(e); in.broken != nil {
+		var r response
+		if err == nil {
+			r, err = in.response(e)
+		}
+		if in.broken = err; err != nil {
 			break
 		}
 		in.due++
-		in.batch = append(in.batch, r)
-		in.answers = append(in.answers, answer{id: e.ID, withdrawn: r.failure != nil && r.failure.Kind == ipc.FailedWithdrawn, took: e.Took})
+		in.answers = append(in.answers, answer{
+			id: e.ID, calls: 1, withdrawn: r.failure != nil && r.failure.Kind == ipc.FailedWithdrawn, took: e.Took, response: r,
+		})
 	}
+}
+
+// row cuts off what is next of the ring's entries, as long as they are results of calls that are due, one after the other.
+func (in *inbound) row() answer {
+	a := answer{id: in.due}
+	rest := in.entries
+	for len(rest) > 0 {
+		e, after, err := ipc.CutEntry(rest)
+		if err != nil || e.ID != in.due || e.Result == nil {
+			break
+		}
+		a.calls++
+		a.took += e.Took
+		in.due++
+		rest = after
+	}
+	a.row = in.entries[:len(in.entries)-len(rest)]
+	in.entries = rest
+	return a
 }
 
 // next finds the response that is due, in the ring or from the pipe. One that is not due, and that nothing else can come before, it finds
@@ -207,7 +233,7 @@ func (l *link) read() error {
 	in := &l.in
 	seen := l.lonely.Load()
 	for {
-		for in.settled < len(in.answers) { // also those that were left by a goroutine that was lost
+		for in.settled < len(in.outcomes) { // also those that were left by a goroutine that was lost
 			in.settleNext()
 		}
 		if in.broken != nil {
@@ -232,55 +258,79 @@ func (l *link) read() error {
 // answered tells the state of the answers.
 func (l *link) answered() {
 	in := &l.in
-	l.sent.Add(int64(-len(in.answers)))
-	var n int
-	var err error
-	l.pool.update(func(s *state, now time.Time) { n, err = s.answered(l.id, in.answers, now) })
-	if err != nil {
-		in.answers, in.broken = in.answers[:n], err
+	calls := 0
+	for i := range in.answers {
+		calls += in.answers[i].calls
 	}
-	if n > 0 && l.arena != nil {
-		l.arena.Answered(in.answers[n-1].id)
+	l.sent.Add(int64(-calls))
+	l.pool.update(func(s *state, now time.Time) {
+		in.outcomes, in.broken = s.answered(l.id, in.answers, calls, in.outcomes, now)
+	})
+	if l.arena != nil {
+		l.arena.Answered(in.due - 1)
 	}
 }
 
-// settleNext gives the call of the oldest answer its outcome, and forgets both.
+// settleNext gives the next call its outcome, and forgets it.
 func (in *inbound) settleNext() {
-	i := in.settled
-	in.settled++
-	a, r := in.answers[i], in.batch[i]
-	in.answers[i], in.batch[i] = answer{}, response{}
-	if a.task != nil {
-		a.settle(r)
+	o := &in.outcomes[in.settled]
+	a := &in.answers[o.answer]
+	n, r, interrupted := o.n, a.response, o.interrupted
+	if len(a.row) > 0 {
+		e, rest, err := ipc.CutEntry(a.row)
+		if err != nil {
+			panic("procpool: BUG: a row that was cut before: " + err.Error())
+		}
+		a.row, r.value = rest, e.Result
+	}
+	t := o.task
+	o.n++
+	if o.calls--; o.calls == 0 {
+		*o = outcome{}
+		in.settled++
+	}
+	if t != nil { // whatever its decoding does, what comes after it is the next
+		t.settle(n, r, interrupted)
 	}
 	if r.placed {
 		in.arena.Take(a.id)
 	}
 }
 
-// settle gives a call its outcome.
-func (a answer) settle(r response) {
-	if r.failure != nil {
-		a.task.reject(a.n, explain(r.failure.Err(a.task.fn.name), a.interrupted))
-		return
+// settle gives call n of it its outcome.
+func (t *task) settle(n int, r response, interrupted error) {
+	switch {
+	case r.failure != nil:
+		t.reject(n, explain(r.failure.Err(t.fn.name), interrupted))
+	case t.fn.decodes:
+		decoded := false
+		defer func() {
+			if !decoded {
+				t.reject(n, fmt.Errorf("procpool: the result of %s: %w: its decoding method called runtime.Goexit", t.fn.name, futures.ErrNotShareable))
+			}
+		}()
+		err := r.decode(t.out(n))
+		decoded = true
+		t.resolveUnless(n, err)
+	default:
+		t.resolveUnless(n, r.decode(t.out(n)))
 	}
-	decoded := false
-	defer func() {
-		if !decoded {
-			a.task.reject(a.n, fmt.Errorf("procpool: the result of %s: %w: its decoding method called runtime.Goexit", a.task.fn.name, futures.ErrNotShareable))
-		}
-	}()
-	decode := ipc.DecodeValue
+}
+
+func (r *response) decode(into any) error {
 	if r.placed {
-		decode = ipc.DecodeShared
+		return ipc.DecodeShared(r.value, into)
 	}
-	err := decode(r.value, a.task.out(a.n))
-	decoded = true
+	return ipc.DecodeValue(r.value, into)
+}
+
+// resolveUnless settles call n of it, whose result was decoded, or was not.
+func (t *task) resolveUnless(n int, err error) {
 	if err != nil {
-		a.task.reject(a.n, fmt.Errorf("procpool: the result of %s: %w", a.task.fn.name, err))
+		t.reject(n, fmt.Errorf("procpool: the result of %s: %w", t.fn.name, err))
 		return
 	}
-	a.task.resolve(a.n)
+	t.resolve(n)
 }
 
 // explain adds the reason of the interruption to the failure of a function that gave in to it.

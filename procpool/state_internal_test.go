@@ -383,20 +383,29 @@ func (s *simulation) hear(w *simWorker) {
 		return
 	}
 	var answers []answer
-	for _, sent := range w.unread {
-		answers = append(answers, answer{id: sent.id, withdrawn: sent.withdrawn})
+	for _, sent := range w.unread { // those in a row that went well are one answer
+		if n := len(answers); n > 0 && !sent.withdrawn && !answers[n-1].withdrawn {
+			answers[n-1].calls++
+			continue
+		}
+		answers = append(answers, answer{id: sent.id, calls: 1, withdrawn: sent.withdrawn})
 	}
 	heard := w.unread
 	w.unread = nil
+	var outcomes []outcome
 	var err error
-	s.update(func(st *state, now time.Time) { _, err = st.answered(w.id, answers, now) })
+	s.update(func(st *state, now time.Time) { outcomes, err = st.answered(w.id, answers, len(heard), nil, now) })
 	require.NoError(s.t, err)
-	for i, a := range answers {
-		if a.task != nil {
-			require.Same(s.t, heard[i].call, s.callsOf(action{task: a.task, from: int32(a.n), n: 1})[0], "the answer settles another call")
-			a.task.resolve(a.n)
+	for _, o := range outcomes {
+		for i := range o.calls {
+			if o.task != nil {
+				require.Same(s.t, heard[0].call, s.callsOf(action{task: o.task, from: int32(o.n + i), n: 1})[0], "the answer settles another call")
+				o.task.resolve(o.n + i)
+			}
+			heard = heard[1:]
 		}
 	}
+	require.Empty(s.t, heard, "an answer was lost")
 }
 
 // run is start, finish and respond.
@@ -506,7 +515,7 @@ func TestStateSendsShortCallsAheadAndLongOnesOneByOne(t *testing.T) {
 			p := testPolicy()
 			p.maxWorkers = 1
 			s := simulate(t, p, true)
-			s.fn.measured(c.cost)
+			s.fn.measured(c.cost, 1)
 			for range 200 {
 				s.submit()
 			}
@@ -520,7 +529,7 @@ func TestStateSendsShortCallsAheadAndLongOnesOneByOne(t *testing.T) {
 func TestStateRecallsWhatWaitsBehindALongCall(t *testing.T) {
 	p := testPolicy()
 	s := simulate(t, p, true)
-	s.fn.measured(time.Microsecond)
+	s.fn.measured(time.Microsecond, 1)
 	first := s.submit()
 	w := s.only()
 	s.becomeReady(w)
@@ -554,7 +563,7 @@ func TestStateCancelIsExact(t *testing.T) {
 	p := testPolicy()
 	p.maxWorkers = 1
 	s := simulate(t, p, true)
-	s.fn.measured(time.Microsecond)
+	s.fn.measured(time.Microsecond, 1)
 	first, second, third := s.submit(), s.submit(), s.submit()
 	w := s.only()
 	s.becomeReady(w)
@@ -613,7 +622,7 @@ func TestStateSharesAChunkUnlessItsSizeWasChosen(t *testing.T) {
 func TestStateTakesBackTheRestOfAChunk(t *testing.T) {
 	s := simulate(t, testPolicy(), true)
 	s.chunks = true
-	s.fn.measured(10 * time.Microsecond)
+	s.fn.measured(10*time.Microsecond, 1)
 	calls := s.submitChunk(8, &simChunk{})
 	first := s.workers[s.ids()[0]]
 	s.becomeReady(first)
@@ -638,7 +647,7 @@ func TestStateACrashCostsOneCallOfAChunk(t *testing.T) {
 	p.onCrash = ReplaceWorker
 	s := simulate(t, p, true)
 	s.chunks = true
-	s.fn.measured(10 * time.Microsecond)
+	s.fn.measured(10*time.Microsecond, 1)
 	calls := s.submitChunk(5, &simChunk{whole: true})
 	w := s.workers[s.ids()[0]]
 	s.becomeReady(w)
@@ -662,7 +671,7 @@ func TestStateAnInterruptionBelongsToOneCallOfAChunk(t *testing.T) {
 	p.maxWorkers, p.onCrash = 1, ReplaceWorker
 	s := simulate(t, p, true)
 	s.chunks = true
-	s.fn.measured(10 * time.Microsecond)
+	s.fn.measured(10*time.Microsecond, 1)
 	c := &simChunk{whole: true}
 	calls := s.submitChunk(3, c)
 	w := s.only()
@@ -744,25 +753,25 @@ func TestStateAWorkerThatLiesAboutItsChunk(t *testing.T) {
 	p.onCrash = ReplaceWorker
 	s := simulate(t, p, true)
 	s.chunks = true
-	s.fn.measured(10 * time.Microsecond)
+	s.fn.measured(10*time.Microsecond, 1)
 	calls := s.submitChunk(6, &simChunk{whole: true})
 	w := s.workers[s.ids()[0]]
 	s.becomeReady(w)
 	require.Len(t, w.inbox, 6)
 	require.True(t, w.claims.Start(1))
-	var n int
+	var outcomes []outcome
 	var err error
 	s.update(func(st *state, now time.Time) {
-		n, err = st.answered(w.id, []answer{{id: 1}, {id: 2}}, now)
+		outcomes, err = st.answered(w.id, []answer{{id: 1, calls: 2}}, 2, nil, now)
 	})
-	assert.Equal(t, 1, n)
+	assert.Equal(t, []outcome{{task: outcomes[0].task, n: 0, calls: 1}}, outcomes, "the second was not claimed")
 	require.ErrorIs(t, err, ipc.ErrProtocol)
 	calls[0].chunk.Resolve(0)
 	calls[0].starts++
 	require.True(t, w.claims.Advance(1, 2))
 	require.True(t, w.claims.Advance(1, 3))
 	s.update(func(st *state, now time.Time) {
-		_, err = st.answered(w.id, []answer{{id: 2}}, now)
+		_, err = st.answered(w.id, []answer{{id: 2, calls: 1}}, 1, nil, now)
 	})
 	require.NoError(t, err)
 	calls[1].chunk.Resolve(1)
@@ -950,7 +959,7 @@ func TestStateReplacesACrashedWorker(t *testing.T) {
 	p := testPolicy()
 	p.maxWorkers, p.onCrash = 1, ReplaceWorker
 	s := simulate(t, p, true)
-	s.fn.measured(time.Microsecond)
+	s.fn.measured(time.Microsecond, 1)
 	poison := s.submit()
 	again := s.submit(futures.Retries(1))
 	last := s.submit()
@@ -994,7 +1003,7 @@ func TestStateKillsForEachInterruptedCall(t *testing.T) {
 	p := testPolicy()
 	p.maxWorkers = 1
 	s := simulate(t, p, true)
-	s.fn.measured(time.Microsecond)
+	s.fn.measured(time.Microsecond, 1)
 	finished, running := s.submit(), s.submit()
 	w := s.only()
 	s.becomeReady(w)
@@ -1018,7 +1027,7 @@ func TestStateTerminatedCallsDoNotComeBack(t *testing.T) {
 	p := testPolicy()
 	p.maxWorkers = 1
 	s := simulate(t, p, true)
-	s.fn.measured(time.Microsecond)
+	s.fn.measured(time.Microsecond, 1)
 	for range 5 {
 		s.submit()
 	}
@@ -1039,7 +1048,7 @@ func TestStateInterruptsARetryBeforeItStarts(t *testing.T) {
 	p := testPolicy()
 	p.maxWorkers, p.onCrash = 1, ReplaceWorker
 	s := simulate(t, p, true)
-	s.fn.measured(time.Microsecond)
+	s.fn.measured(time.Microsecond, 1)
 	retried := s.submit(futures.Retries(1))
 	s.becomeReady(s.only())
 	s.start(s.only())
@@ -1158,12 +1167,12 @@ func TestStateRefusesAWorkerThatLiesAboutItsCalls(t *testing.T) {
 	s.submit()
 	w := s.only()
 	s.becomeReady(w)
-	_, err := s.state.answered(w.id, []answer{{id: 7}}, s.now)
+	_, err := s.state.answered(w.id, []answer{{id: 7, calls: 1}}, 1, nil, s.now)
 	assert.ErrorIs(t, err, ipc.ErrProtocol, "a call that was never sent")
-	_, err = s.state.answered(w.id, []answer{{id: w.inbox[0].id, withdrawn: true}}, s.now)
+	_, err = s.state.answered(w.id, []answer{{id: w.inbox[0].id, calls: 1, withdrawn: true}}, 1, nil, s.now)
 	assert.ErrorIs(t, err, ipc.ErrProtocol, "nobody withdrew it")
 	w.claims.Withdraw(w.inbox[0].id) // scribbling
-	_, err = s.state.answered(w.id, []answer{{id: w.inbox[0].id, withdrawn: true}}, s.now)
+	_, err = s.state.answered(w.id, []answer{{id: w.inbox[0].id, calls: 1, withdrawn: true}}, 1, nil, s.now)
 	assert.ErrorIs(t, err, ipc.ErrProtocol, "still nobody did")
 	s.die(w)
 	assert.Error(t, s.calls[0].future.Err(t.Context()), "and the call is not lost")

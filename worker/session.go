@@ -34,18 +34,21 @@ type session struct {
 	room   []byte // for the arguments of requests to come
 
 	// Of whoever runs.
-	frame    []byte        // the response in the making
-	contexts []callContext // for calls to come
-	clock    time.Duration // since start, when the last call ended; zero if there was a wait since
-	told     time.Duration // when the host was last told of responses in the ring, or would have been
+	frame     []byte        // the response in the making
+	contexts  []callContext // for calls to come
+	clock     time.Duration // since start, when the last call ended; zero if there was a wait since
+	untimed   int           // so many calls have ended since
+	timeEvery int           // so many calls are timed together
+	told      time.Duration // when the host was last told of responses in the ring, or would have been
 
 	mu      sync.Mutex
 	reading atomic.Bool // somebody reads, and so does not look after the responses of the call that runs; changed with mu held
 	queue   []*request  // read and not started, oldest first
 	current *request    // runs
-	begun   uint64      // calls that were started
 	asleep  bool        // nobody stands by; wake has to be sent when a call starts
 	wake    chan struct{}
+
+	begun atomic.Pointer[callContext] // of the call that was started last: each has its own. With mu held, or by whoever runs
 }
 
 // start is where clocks begin.
@@ -60,10 +63,11 @@ type request struct {
 	meta  ipc.Meta
 	args  []byte // of the calls that are not begun
 
-	begun int          // so many calls
-	id    uint64       // of the call that was begun last, or is next; guarded by the session's mu, like ctx
-	ctx   *callContext // of that call
-	alone callContext  // which is this one for the first call
+	// Of whoever runs it.
+	begun int                // so many calls
+	ctx   *callContext       // of the call that was begun last, or is next
+	call  futures.Invocation // which is used again
+	alone callContext        // the ctx of the first call
 }
 
 func newSession(table offered, frames *ipc.Reader, responses *os.File, maxBody uint32) *session {
@@ -102,7 +106,7 @@ func (s *session) work(mine *request) {
 		mine = nil
 		s.ended()
 	}
-	var seen uint64 // calls begun when this one last stood by
+	var seen *callContext // of the call that had been begun when this one last stood by
 	s.mu.Lock()
 	for {
 		switch {
@@ -113,7 +117,7 @@ func (s *session) work(mine *request) {
 			mine = nil
 			s.ended()
 			s.mu.Lock()
-		case !s.reading.Load() && (s.current == nil || s.begun == seen):
+		case !s.reading.Load() && (s.current == nil || s.begun.Load() == seen):
 			s.reading.Store(true)
 			aside := s.current != nil
 			s.mu.Unlock()
@@ -128,13 +132,13 @@ func (s *session) work(mine *request) {
 				s.over <- err
 				return
 			}
-		case s.current == nil && s.begun == seen: // the other one waits for a request
+		case s.current == nil && s.begun.Load() == seen: // the other one waits for a request
 			s.asleep = true
 			s.mu.Unlock()
 			<-s.wake
 			s.mu.Lock()
 		default:
-			seen = s.begun
+			seen = s.begun.Load()
 			s.mu.Unlock()
 			time.Sleep(standBy)
 			s.mu.Lock()
@@ -149,7 +153,7 @@ func (s *session) begin() *request {
 	if s.queue = s.queue[1:]; len(s.queue) == 0 {
 		s.queue = nil
 	}
-	s.begun++
+	s.begun.Store(s.current.ctx)
 	if s.asleep {
 		s.asleep = false
 		s.wake <- struct{}{} // there is room: whoever sleeps has not been woken yet
@@ -218,7 +222,7 @@ const (
 
 // newRequest copies what outlives the frame. What lies in the arena stays there until the call is answered.
 func (s *session) newRequest(m ipc.Message) (r *request, err error) {
-	r = &request{first: m.ID, id: m.ID, calls: 1, fn: s.table.byName[string(m.Name)]}
+	r = &request{first: m.ID, calls: 1, fn: s.table.byName[string(m.Name)]}
 	switch m.Kind {
 	case ipc.KindPlacedRequest:
 		if r.args, err = s.arena.Argument(m.Place); err != nil {
@@ -235,7 +239,7 @@ func (s *session) newRequest(m ipc.Message) (r *request, err error) {
 			return nil, err
 		}
 	}
-	r.alone.meta = &r.meta
+	r.alone.id, r.alone.meta = m.ID, &r.meta
 	r.ctx = &r.alone
 	return r, nil
 }
@@ -257,16 +261,16 @@ func (s *session) keep(arg []byte) []byte {
 func (s *session) cancel(c ipc.CancelParam) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.current
-	if r == nil || r.id != c.ID { // of a chunk only the call that runs can be cancelled: the others are withdrawn
-		i := slices.IndexFunc(s.queue, func(r *request) bool { return r.id == c.ID })
+	ctx := s.begun.Load()
+	if s.current == nil || ctx.id != c.ID { // of a chunk only the call that runs can be cancelled: the others are withdrawn
+		i := slices.IndexFunc(s.queue, func(r *request) bool { return r.first == c.ID })
 		if i < 0 {
 			return
 		}
-		r = s.queue[i]
+		ctx = &s.queue[i].alone
 	}
-	if c.Reason == ipc.ReasonTimeout && r.meta.Timeout != 0 || c.Reason == ipc.ReasonDeadline && r.meta.Deadline != 0 {
+	if c.Reason == ipc.ReasonTimeout && ctx.meta.Timeout != 0 || c.Reason == ipc.ReasonDeadline && ctx.meta.Deadline != 0 {
 		return // the ctx has the same bound, and says what a ctx says when its time is over
 	}
-	r.ctx.cancel(reasonOf(c.Reason))
+	ctx.cancel(reasonOf(c.Reason))
 }
