@@ -171,7 +171,7 @@ type feeder[In, Out any] struct {
 
 func newFeeder[In, Out any](ctx context.Context, ex Executor, fn Func[In, Out], set *mapSettings, in *inbox) *feeder[In, Out] {
 	m := &feeder[In, Out]{ctx: ctx, ex: ex, fn: fn, set: set, inbox: in}
-	if chunker, ok := ex.(Chunker); ok && chunker.ChunkSize(fn) > 0 {
+	if chunker, ok := ex.(Chunker); ok && check(ctx, ex, fn, &set.call) == nil && chunker.ChunkSize(fn) > 0 {
 		m.chunker = chunker
 	}
 	return m
@@ -181,7 +181,7 @@ func newFeeder[In, Out any](ctx context.Context, ex Executor, fn Func[In, Out], 
 // the user chose its size, when the next input is long in coming.
 func (m *feeder[In, Out]) take(in In) (lot[Out], int) {
 	m.taken++
-	if m.chunker == nil || check(m.ctx, m.ex, m.fn, &m.set.call) != nil || m.ctx.Err() != nil {
+	if m.chunker == nil || m.ctx.Err() != nil {
 		return m.alone(in, nil), 0
 	}
 	var err error

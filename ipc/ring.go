@@ -83,11 +83,13 @@ func (r *Ring) Put(e Entry) bool {
 	if need > len(r.data)/4 || !r.room(need) {
 		return false
 	}
-	var head [entryHeader]byte
-	binary.NativeEndian.PutUint32(head[:], uint32(len(body))|flag)
-	binary.NativeEndian.PutUint32(head[4:], uint32(min(max(e.Took, 0), math.MaxUint32)))
-	binary.NativeEndian.PutUint64(head[8:], e.ID)
-	r.copyIn(r.at, head[:])
+	// An entry begins at a multiple of eight, so each word of its head is in one piece.
+	at := r.at & uint64(len(r.data)-1)
+	word := r.data[at : at+8]
+	binary.NativeEndian.PutUint32(word, uint32(len(body))|flag)
+	binary.NativeEndian.PutUint32(word[4:], uint32(min(max(e.Took, 0), math.MaxUint32)))
+	at = (at + 8) & uint64(len(r.data)-1)
+	binary.NativeEndian.PutUint64(r.data[at:at+8], e.ID)
 	r.copyIn(r.at+entryHeader, body)
 	r.at += uint64(need)
 	r.produced.Store(r.at)

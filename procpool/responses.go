@@ -275,6 +275,12 @@ func (l *link) answered() {
 func (in *inbound) settleNext() {
 	o := &in.outcomes[in.settled]
 	a := &in.answers[o.answer]
+	if len(a.row) > 0 && o.task.span != nil && !o.task.fn.decodes {
+		a.row = o.task.settleRow(o.n, o.calls, a.row)
+		*o = outcome{}
+		in.settled++
+		return
+	}
 	n, r, interrupted := o.n, a.response, o.interrupted
 	if len(a.row) > 0 {
 		e, rest, err := ipc.CutEntry(a.row)
@@ -295,6 +301,26 @@ func (in *inbound) settleNext() {
 	if r.placed {
 		in.arena.Take(a.id)
 	}
+}
+
+// settleRow gives so many calls of a chunk, from n on, the results that row begins with, and returns the rest of that. The function's
+// results have no decoding methods.
+func (t *task) settleRow(n, calls int, row []byte) (rest []byte) {
+	chunk := t.span.chunk
+	for ; calls > 0; calls-- {
+		e, after, err := ipc.CutEntry(row)
+		if err != nil {
+			panic("procpool: BUG: a row that was cut before: " + err.Error())
+		}
+		if err = ipc.DecodeValue(e.Result, chunk.Out(n)); err != nil {
+			t.resolveUnless(n, err)
+		} else {
+			chunk.Resolve(n)
+		}
+		n++
+		row = after
+	}
+	return row
 }
 
 // settle gives call n of it its outcome.
