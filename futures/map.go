@@ -226,7 +226,7 @@ func (m *feeder[In, Out]) size() int {
 	}
 	size := max(m.chunker.ChunkSize(m.fn), 1)
 	if !m.set.ahead {
-		m.set.buffersize = max(defaultBuffersize, 8*size)
+		m.set.buffersize = max(defaultBuffersize, 16*size)
 	}
 	return max(1, min(size, m.set.buffersize/4))
 }

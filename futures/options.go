@@ -73,8 +73,8 @@ func Chunksize(n int) MapOption {
 }
 
 // Buffersize is the number of inputs taken ahead of the consumer: at most n of them are outstanding between two results,
-// and n+1 while one is awaited (rows E34, E35). The default is 1024, or twice the Chunksize if that is more. n must be at
-// least 1.
+// and n+1 while one is awaited (rows E34, E35). The default is 1024, or twice the Chunksize, or sixteen
+// of the chunks that the executor forms itself, if that is more. n must be at least 1.
 func Buffersize(n int) MapOption {
 	return mapOption(func(s *mapSettings) {
 		if n < 1 {
