@@ -33,6 +33,11 @@ func (s *state) advance(now time.Time) {
 	}
 }
 
+// saturated reports whether calls wait, and will until a worker has answered or something else has happened.
+func (s *state) saturated() bool {
+	return s.queue.head != nil && len(s.spare) == 0 && s.phases[starting]+s.phases[ready] >= s.policy.maxWorkers
+}
+
 // sendAhead gives calls to workers that are busy, as far as they will get to them soon: to each of those that run out of calls
 // its share of what waits. So a worker's calls come and go in bulk, and one that still has plenty is left alone.
 func (s *state) sendAhead(now time.Time) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"reflect"
 	"runtime"
 	"sync"
@@ -36,6 +37,8 @@ type ProcessPoolExecutor struct {
 	intake   []*task     // submitted, and not known to the state
 	spare    []*task     // for the next intake
 	waiting  atomic.Bool // intake is not empty
+
+	saturated atomic.Bool // calls wait for workers: further ones may wait in the intake for what happens next
 
 	mu    sync.Mutex
 	state *state
@@ -136,12 +139,12 @@ func (p *ProcessPoolExecutor) EncodeArg(dst []byte, fn futures.Callable, arg any
 
 // SubmitChunk implements [futures.Chunker].
 func (p *ProcessPoolExecutor) SubmitChunk(c futures.Chunk) {
-	p.enqueue(&task{fn: p.function(c.Func()), span: &span{chunk: c, to: c.Len()}, retries: c.Retries()})
+	p.enqueue(&task{fn: p.function(c.Func()), span: &span{chunk: c, to: c.Len()}, retries: retriesOf(c)})
 }
 
 // accept makes a task of c, or settles it and returns nil.
 func (p *ProcessPoolExecutor) accept(c futures.Call) *task {
-	t := &task{call: c, fn: p.function(c.Func()), retries: c.Retries()}
+	t := &task{call: c, fn: p.function(c.Func()), retries: retriesOf(c)}
 	var err error
 	if t.arg, err = p.EncodeArg(t.short[:0], c.Func(), c.Arg()); err != nil {
 		c.Reject(err)
@@ -158,6 +161,9 @@ func (p *ProcessPoolExecutor) accept(c futures.Call) *task {
 	}
 	return t
 }
+
+// retriesOf is how often a call, or each of a chunk, may run again.
+func retriesOf(c interface{ Retries() int }) int32 { return int32(min(c.Retries(), math.MaxInt32)) }
 
 // functionKey tells Funcs apart.
 type functionKey struct {
@@ -210,7 +216,9 @@ func (p *ProcessPoolExecutor) enqueue(t *task) {
 	p.intake = append(p.intake, t)
 	p.waiting.Store(true)
 	p.intakeMu.Unlock()
-	p.takeIn(t)
+	if !p.saturated.Load() {
+		p.takeIn(t)
+	}
 }
 
 // turnAway is what becomes of calls that come too late: it is over when Submit returns.
@@ -261,8 +269,13 @@ func (p *ProcessPoolExecutor) admit(now time.Time) {
 	}
 	s.submitted(accepted, now)
 	clear(tasks)
-	p.spare = tasks
+	if p.spare = tasks; cap(tasks) > keepIntake {
+		p.spare = nil
+	}
 }
+
+// keepIntake is the largest intake that is kept for the next one.
+const keepIntake = 16 << 10
 
 // Shutdown implements [futures.Executor]. What was accepted is finished, by workers that are started for it if need be. Workers
 // that do not leave within Config.KillGrace are killed, so the wait ends once the last call has. A nil pool has nothing to
@@ -360,6 +373,7 @@ func (p *ProcessPoolExecutor) settle(own *task) {
 		<-p.room // a token of a task that has left the queue: never waits
 	}
 	p.setAlarm()
+	p.saturated.Store(p.state.saturated()) // and after that whoever has mu looks at the intake again
 	if p.state.broken != nil || p.state.closing {
 		p.refuse()
 	}

@@ -252,7 +252,7 @@ func (s *simulation) checkInvariants() {
 
 // Submit makes simulation the executor of its own calls.
 func (s *simulation) Submit(c futures.Call) {
-	t := &task{call: c, fn: s.fn, retries: c.Retries()}
+	t := &task{call: c, fn: s.fn, retries: retriesOf(c)}
 	s.calls[len(s.calls)-1].task = t
 	s.update(func(st *state, now time.Time) {
 		if err := st.refusal(t); err != nil {
@@ -286,7 +286,7 @@ func (s *simulation) submitChunk(n int, c *simChunk) []*simCall {
 		c.calls = append(c.calls, &simCall{chunk: c})
 	}
 	s.calls = append(s.calls, c.calls...)
-	t := &task{fn: s.fn, span: &span{chunk: c, to: n}, retries: c.retries}
+	t := &task{fn: s.fn, span: &span{chunk: c, to: n}, retries: int32(c.retries)}
 	s.update(func(st *state, now time.Time) {
 		if st.refusal(t) != nil {
 			st.rejectEach(t, st.refusal)

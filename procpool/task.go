@@ -27,7 +27,7 @@ type task struct {
 	recalls     uint8                // how often it was taken back from a worker that had not started it; 255 is often
 	frozen      uint8                // how often that worker was taken for frozen; 255 is often
 	attempt     int32                // which attempt is its latest: sent, and not taken back
-	retries     int                  // how often it may still run again
+	retries     int32                // how often it may still run again
 	written     atomic.Int64         // when the request had been written as a whole, in nanoseconds since epoch; 0 before. Set by the link
 	interrupted error                // why the ctx of a call is done that has started
 	overdueID   uint64               // of that call
