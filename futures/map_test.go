@@ -225,10 +225,10 @@ func TestMapHandsChunksOver(t *testing.T) {
 				taken := 0
 				seq := futures.Map(t.Context(), d, oddFails, counted(&taken, tt.inputs), futures.Chunksize(tt.chunk), futures.Buffersize(tt.buffer))
 				items, on, over := stepwise(seq)
-				close(on)
 				synctest.Wait()
 				assert.Equal(t, tt.sizes, d.handedOver())
 				d.run(t, tt.inputs)
+				close(on) // which breaks the Map off, and would cancel what has not run
 				<-over
 				assert.Equal(t, got{0, nil}, (*items)[0])
 			})
