@@ -655,7 +655,7 @@ func FuzzRingTake(f *testing.F) {
 					return // it is killed
 				}
 				require.NoError(t, err)
-				require.EqualValues(t, produced-at, len(taken))
+				require.Len(t, taken, int(produced-at))
 				for i, b := range taken {
 					require.Equal(t, mem[atEntries+(at+uint64(i))%smallest], b)
 				}
