@@ -8,8 +8,7 @@ import (
 )
 
 // An Arena is memory that a worker shares with its host, in which large values lie while the messages that speak of them travel
-// through pipe and ring: two copies of a value instead of four, and in memory that is used again and again, so that its pages are
-// there.
+// through pipe and ring: it is not copied through the kernel, and lies in memory that is used again and again, so that its pages are there.
 //
 // The memory begins with a page of which one word is used:
 //

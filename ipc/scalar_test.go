@@ -201,10 +201,11 @@ func TestRandomScalarsAreThoseOfMsgpack(t *testing.T) {
 
 // Every first byte, with all lengths after it that could matter: what is whole, what is cut, and what has more bytes behind it.
 func TestBytesAreToScalarsWhatTheyAreToMsgpack(t *testing.T) {
-	if raceDetector {
-		t.Skip("nothing here happens at the same time, and it takes ten times as long")
+	step := 1
+	if raceDetector { // nothing here happens at the same time, and it takes ten times as long
+		step = 15
 	}
-	for first := range 256 {
+	for first := 0; first < 256; first += step {
 		for _, rest := range []string{
 			strings.Repeat("\x00", 40), strings.Repeat("\xff", 40), "\x80" + strings.Repeat("\x01", 40), "\x00\x02" + strings.Repeat("\x7f", 40),
 			"\x00\x00\x00\x03abcdef", "\x05\x00\x00abcdef", strings.Repeat("\xc0", 40), "\x7f\xf0\x00\x00\x00\x00\x00\x01\x02",
