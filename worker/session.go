@@ -25,6 +25,7 @@ type session struct {
 	claims    *ipc.Claims // nil if calls come one at a time
 	ring      *ipc.Ring   // nil if every response goes through the pipe
 	arena     *ipc.Arena  // nil if every value travels in its message
+	requests  *readiness  // of what frames reads from
 	responses *os.File
 	maxBody   uint32
 	over      chan error // why serving is over
@@ -70,9 +71,9 @@ type request struct {
 	alone callContext        // the ctx of the first call
 }
 
-func newSession(table offered, frames *ipc.Reader, responses *os.File, maxBody uint32) *session {
+func newSession(table offered, frames *ipc.Reader, requests *readiness, responses *os.File, maxBody uint32) *session {
 	return &session{
-		table: table, frames: frames, responses: responses, maxBody: maxBody,
+		table: table, frames: frames, requests: requests, responses: responses, maxBody: maxBody,
 		over: make(chan error, 2), wake: make(chan struct{}, 1),
 	}
 }
@@ -123,6 +124,9 @@ func (s *session) work(mine *request) {
 			s.mu.Unlock()
 			if aside {
 				s.tell() // of responses that wait behind the call that runs
+				if s.frames.Buffered() == 0 {
+					s.requests.await()
+				}
 			}
 			err := s.read()
 			s.mu.Lock()
@@ -175,8 +179,7 @@ func (s *session) ended() {
 	}
 }
 
-// read takes in the requests that have arrived, and waits for one if there is none. It returns as soon as there is
-// something to run and nobody who does.
+// read takes in the requests that have arrived, and waits for one if there is none.
 func (s *session) read() error {
 	for {
 		body, err := s.frames.Next()
@@ -203,13 +206,7 @@ func (s *session) read() error {
 			}
 			s.cancel(c)
 		}
-		if s.frames.Ready() {
-			continue
-		}
-		s.mu.Lock()
-		toRun := s.current == nil && len(s.queue) > 0
-		s.mu.Unlock()
-		if toRun {
+		if !s.frames.Ready() {
 			return nil
 		}
 	}
