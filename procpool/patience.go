@@ -206,7 +206,7 @@ func (s *state) watch(w *workerState, now time.Time) {
 	}
 	w.late = false
 	for i := range w.calls {
-		if f := &w.calls[i]; w.recallable(f) && (i > 0 || f.done+1 < f.cut) {
+		if f := &w.calls[i]; w.waits(f) && w.recallable(f) && (i > 0 || f.done+1 < f.cut) {
 			due := w.since.Add(s.patience(f.task))
 			if w.ahead() {
 				due = w.since.Add(max(s.patience(f.task), catchUp*s.policy.window))
@@ -237,6 +237,12 @@ func (s *state) patience(t *task) time.Duration {
 	return s.policy.window << min(t.recalls, 10)
 }
 
+// waits reports whether calls of f have not been started.
+func (w *workerState) waits(f *flight) bool {
+	running, begun := w.begun(f)
+	return f.done < f.cut && (!begun || running+1 < f.id+uint64(f.cut))
+}
+
 // recallable calls are taken back from a slow worker. Those of an explicit chunk stay together: none is once the worker has begun with it.
 func (w *workerState) recallable(f *flight) bool {
 	if f.task == nil || !f.task.whole() {
@@ -256,13 +262,17 @@ func (w *workerState) recallable(f *flight) bool {
 func (s *state) recall(w *workerState, all bool, now time.Time) (any bool) {
 	for i := range slices.Backward(w.calls) {
 		f := &w.calls[i]
-		if f.withdrawn() || !all && (!w.recallable(f) || i == 0 && w.unstarted() || now.Before(w.since.Add(s.patience(f.task)))) {
+		if !all && (!w.recallable(f) || i == 0 && w.unstarted() || now.Before(w.since.Add(s.patience(f.task)))) {
 			continue
 		}
+		_, begun := w.begun(f)
 		if rest := s.takeBack(w, f); rest != nil {
 			often(&rest.recalls)
 			s.requeue(rest)
 			any = true
+		}
+		if begun { // and so have those before it: a worker runs its calls in order
+			break
 		}
 	}
 	return any

@@ -723,6 +723,31 @@ func TestStateDoesNotWaitForAnAnswerThatIsKept(t *testing.T) {
 	assert.True(t, frozen.killed)
 }
 
+// What a worker has finished cannot be taken back, however late this host is with the answers: nobody looks for that again and again.
+func TestStateLeavesAloneWhatAWorkerHasFinished(t *testing.T) {
+	p := testPolicy()
+	p.maxWorkers = 1
+	s := simulate(t, p, true)
+	s.warm(1, 10*time.Microsecond)
+	w := s.only()
+	for range 5 {
+		s.submit()
+	}
+	require.Len(t, w.inbox, 5)
+	w.unheard = true
+	for range 4 {
+		s.run(w)
+	}
+	s.advance(2 * catchUp * s.state.policy.window)
+	assert.True(t, s.state.someLate, "the last one waits, and there is nobody else")
+	s.run(w)
+	s.submit()
+	assert.False(t, s.state.someLate)
+	w.unheard = false
+	s.hear(w)
+	s.settle()
+}
+
 // However a call is called off, a frozen worker that has not started it costs KillGrace and no more.
 func TestStateShutdownWithCancelDoesNotWaitForAFrozenWorker(t *testing.T) {
 	for _, chunks := range []bool{false, true} {
