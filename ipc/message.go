@@ -1,6 +1,7 @@
 package ipc
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -158,11 +159,27 @@ func AppendPlacedResult(dst []byte, id uint64, p Place) []byte {
 // AppendFailure appends a frame with the response of a call that failed. Long texts are cut.
 func AppendFailure(dst []byte, id uint64, f Failure) []byte {
 	start := len(dst)
-	f.Type, f.Message, f.Stack = cut(f.Type), cut(f.Message), cut(f.Stack)
 	dst = append(beginFrame(dst), 0x94, byte(KindResponse))
 	dst = appendUint(dst, id)
-	dst = appendParam(dst, f)
+	if f.Kind == FailedWithdrawn {
+		dst = append(dst, withdrawn...)
+	} else {
+		f.Type, f.Message, f.Stack = cut(f.Type), cut(f.Message), cut(f.Stack)
+		dst = appendParam(dst, f)
+	}
 	return endFrame(append(dst, msgpackNil), start, 0)
+}
+
+// withdrawn is the one failure that comes in great numbers, and it has nothing to say but its kind.
+var withdrawn = appendParam(nil, Failure{Kind: FailedWithdrawn})
+
+// DecodeFailure reads the [Failure] of a response.
+func DecodeFailure(src []byte) (f Failure, err error) {
+	if bytes.Equal(src, withdrawn) {
+		return Failure{Kind: FailedWithdrawn}, nil
+	}
+	err = DecodeParam(src, &f)
+	return f, err
 }
 
 // AppendNotification appends a frame with a notification.

@@ -112,8 +112,8 @@ func (l *link) initialize(frames *ipc.Reader) error {
 		if len(m.Failure) == 0 {
 			return nil
 		}
-		var f ipc.Failure
-		if err := ipc.DecodeParam(m.Failure, &f); err != nil {
+		f, err := ipc.DecodeFailure(m.Failure)
+		if err != nil {
 			return failed(err)
 		}
 		return failed(f.Err(name))

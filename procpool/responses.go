@@ -178,8 +178,9 @@ func (in *inbound) response(e ipc.Entry) (r response, err error) {
 	}
 	r.value = m.Value
 	if len(m.Failure) > 0 {
-		r.failure = new(ipc.Failure)
-		err = ipc.DecodeParam(m.Failure, r.failure)
+		var f ipc.Failure
+		f, err = ipc.DecodeFailure(m.Failure)
+		r.failure = &f
 	}
 	return r, err
 }
