@@ -231,10 +231,11 @@ func (s *state) startPatience(t *task) time.Duration {
 // answerPatience is how long a worker may keep the answer to its oldest call to itself before it is taken for frozen.
 func (s *state) answerPatience(t *task) time.Duration { return 5 * s.startPatience(t) }
 
-// patience is how long a call may wait behind another one. It doubles each time the call is taken back, so that a slow
-// machine does not keep moving it about.
+// patience is how long a call may wait behind another one. Once it has been taken back some times it doubles each time, so that a
+// slow machine does not keep moving it about.
 func (s *state) patience(t *task) time.Duration {
-	return s.policy.window << min(t.recalls, 10)
+	const freely = 4 // long calls that a short one may meet, one after the other, and lose no more than a window to each
+	return s.policy.window << min(max(t.recalls, freely)-freely, 10)
 }
 
 // waits reports whether calls of f have not been started.
