@@ -20,10 +20,9 @@
 //
 // # Goroutines
 //
-// The package starts a goroutine in one case only: when an executor settles a future that has callbacks, the
-// callbacks run one after the other on a goroutine of their own, so that a slow callback delays nobody's result.
-// Settling through [Promise] or [Future.Cancel] runs them in the caller, as Python does. When the ctx given to [Submit] is
-// done, they run where package context runs its AfterFunc: on a goroutine of theirs as well.
+// The package starts a goroutine in one case only: when an executor settles a future that has callbacks, or the ctx given to [Submit] is
+// done, the callbacks run one after the other on a goroutine of their own, so that a slow callback delays nobody's result.
+// Settling through [Promise] or [Future.Cancel] runs them in the caller, as Python does.
 //
 // # What it does not do
 //

@@ -57,7 +57,7 @@ type audience struct {
 	done      chan struct{} // made when somebody first asks; closed once state is final
 	waiters   []waiter      // told once state is final
 	callbacks []func()      // run once state is final, in this order
-	unwatch   func() bool   // stops watching the ctx given to Submit
+	watched   *watched      // nil unless the ctx given to Submit may be done
 }
 
 // listeners is asked with mu held.
@@ -181,11 +181,11 @@ func (s *settlement) settle(to State, err error) (callbacks []func()) {
 	} else {
 		s.audience = nil
 	}
-	callbacks, unwatch := a.callbacks, a.unwatch
-	a.waiters, a.callbacks, a.unwatch = nil, nil, nil
+	callbacks, watched := a.callbacks, a.watched
+	a.waiters, a.callbacks, a.watched = nil, nil, nil
 	s.mu.Unlock()
-	if unwatch != nil {
-		unwatch()
+	if watched != nil {
+		watched.settled()
 	}
 	return callbacks
 }

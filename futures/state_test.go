@@ -64,8 +64,15 @@ func TestASettledFutureKeepsNothingItNoLongerNeeds(t *testing.T) {
 	p := NewPromise[int]()
 	p.future.OnDone(func(*Future[int]) {})
 	p.future.await(waiter{newInbox(), 0})
-	p.future.listeners().unwatch = func() bool { return true }
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	p.future.listeners().watched = new(watched)
+	p.future.listeners().watched.watchFor(ctx, nobody{})
 	require.NoError(t, p.Resolve(1))
 	assert.Nil(t, p.future.audience)
 	assert.Nil(t, p.future.holder)
 }
+
+type nobody struct{}
+
+func (nobody) giveUp(error) {}

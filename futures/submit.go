@@ -49,7 +49,7 @@ func (c *call[In, Out]) admit(ex Executor) bool {
 		c.giveUp(context.Cause(c.ctx))
 		return false
 	case c.ctx.Done() != nil:
-		c.watch(context.AfterFunc(c.ctx, func() { c.giveUp(context.Cause(c.ctx)) }))
+		c.watch()
 	}
 	return true
 }
@@ -75,30 +75,34 @@ func (c *call[In, Out]) refuse(err error) bool {
 	return false
 }
 
-// watch keeps stop until the call is settled.
-func (c *call[In, Out]) watch(stop func() bool) {
-	s := &c.future.settlement
-	s.mu.Lock()
-	if s.settled() { // the ctx was done meanwhile, and giveUp came first
-		s.mu.Unlock()
-		stop()
-		return
-	}
-	s.listeners().unwatch = stop
-	s.mu.Unlock()
+// watch has the call given up when its ctx is done. Nobody else knows the call yet.
+func (c *call[In, Out]) watch() {
+	room := new(struct { // which most of them need together
+		audience
+		watched
+	})
+	room.audience.watched = &room.watched
+	c.future.audience = &room.audience
+	room.watchFor(c.ctx, c)
 }
 
-// giveUp is what happens when the call's ctx is done.
+// giveUp is what happens when the call's ctx is done. Callbacks get a goroutine of their own: other calls are to be given up as well.
 func (c *call[In, Out]) giveUp(cause error) {
 	s := &c.future.settlement
-	if s.giveUp(&cancelledError{cause}) {
-		return
+	holder, callbacks, cancelled := s.cancel(&cancelledError{cause})
+	switch {
+	case holder != nil:
+		holder.Cancelled()
+	case !cancelled:
+		s.mu.Lock()
+		holder = s.holder
+		s.mu.Unlock()
+		if holder != nil {
+			holder.Interrupt(cause)
+		}
 	}
-	s.mu.Lock()
-	holder := s.holder
-	s.mu.Unlock()
-	if holder != nil {
-		holder.Interrupt(cause)
+	if len(callbacks) > 0 {
+		go runCallbacks(callbacks)
 	}
 }
 

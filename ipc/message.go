@@ -44,13 +44,6 @@ type Message struct {
 	Place   Place  // placed request: of the argument; placed response: of the result. Not yet checked: see [Arena]
 }
 
-// Meta is what a request says besides its argument.
-type Meta struct {
-	Timeout  int64 `msgpack:"timeout,omitempty"`  // nanoseconds from the start of execution
-	Deadline int64 `msgpack:"deadline,omitempty"` // of the caller's ctx: nanoseconds since 1970
-	Attempt  int   `msgpack:"attempt,omitempty"`  // 2 for the first retry, and so on
-}
-
 // A HelloParam is what a worker says of itself.
 type HelloParam struct {
 	Protocol  int        `msgpack:"protocol"`
@@ -109,10 +102,7 @@ func AppendPlacedRequest(dst []byte, id uint64, function string, meta Meta, p Pl
 func appendCalls(dst []byte, elements byte, kind Kind, id uint64, function string, meta Meta) []byte {
 	dst = append(dst, 0x90|elements, byte(kind))
 	dst = appendString(appendUint(dst, id), function)
-	if meta == (Meta{}) {
-		return append(dst, msgpackNil)
-	}
-	return appendParam(dst, meta)
+	return appendMeta(dst, meta)
 }
 
 func appendPlace(dst []byte, p Place) []byte { return appendUint(appendUint(dst, p.Offset), p.Len) }

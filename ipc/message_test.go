@@ -313,7 +313,7 @@ func FuzzParseMessage(f *testing.F) {
 		switch m.Kind {
 		case ipc.KindRequest:
 			var meta ipc.Meta
-			if len(m.Meta) > 0 && ipc.DecodeParam(m.Meta, &meta) != nil {
+			if meta, err = ipc.DecodeMeta(m.Meta); err != nil {
 				return
 			}
 			again := parse(t, ipc.AppendRequest(nil, m.ID, string(m.Name), meta, m.Value))
@@ -325,7 +325,7 @@ func FuzzParseMessage(f *testing.F) {
 			require.Positive(t, m.Calls)
 			require.LessOrEqual(t, m.Calls, ipc.MaxChunk)
 			var meta ipc.Meta
-			if len(m.Meta) > 0 && ipc.DecodeParam(m.Meta, &meta) != nil {
+			if meta, err = ipc.DecodeMeta(m.Meta); err != nil {
 				return
 			}
 			again := parse(t, append(ipc.AppendChunkHead(nil, m.ID, string(m.Name), meta, m.Calls, len(m.Value)), m.Value...))
@@ -335,7 +335,7 @@ func FuzzParseMessage(f *testing.F) {
 			}
 		case ipc.KindPlacedRequest:
 			var meta ipc.Meta
-			if len(m.Meta) > 0 && ipc.DecodeParam(m.Meta, &meta) != nil {
+			if meta, err = ipc.DecodeMeta(m.Meta); err != nil {
 				return
 			}
 			again := parse(t, ipc.AppendPlacedRequest(nil, m.ID, string(m.Name), meta, m.Place))

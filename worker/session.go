@@ -231,10 +231,8 @@ func (s *session) newRequest(m ipc.Message) (r *request, err error) {
 	default:
 		r.args = s.keep(m.Value)
 	}
-	if len(m.Meta) > 0 {
-		if err := ipc.DecodeParam(m.Meta, &r.meta); err != nil {
-			return nil, err
-		}
+	if r.meta, err = ipc.DecodeMeta(m.Meta); err != nil {
+		return nil, err
 	}
 	r.alone.id, r.alone.meta = m.ID, &r.meta
 	r.ctx = &r.alone
