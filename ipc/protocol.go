@@ -21,6 +21,7 @@ const (
 	FDClaims    = 5 // the claim table, to be mapped shared
 	FDRing      = 6 // the ring of responses, to be mapped shared
 	FDArena     = 7 // the arena of large values, to be mapped shared
+	FDDump      = 8 // the file for what the worker says as it dies
 )
 
 // Features that a worker may offer in hello and the host may take up in welcome.
@@ -31,6 +32,7 @@ const (
 	FeatureDoze   = "doze"   // the worker wakes a host that waits for the ring's word; needs ring
 	FeatureChunk  = "chunk"  // several calls may come in one message; needs claims
 	FeatureArena  = "arena"  // large values may lie in the arena
+	FeatureDump   = "dump"   // SIGQUIT ends the worker, and before that it writes down what it was doing
 )
 
 // MaxHello bounds the body of the first frame of a worker, which is read before anything is known about it.

@@ -28,13 +28,16 @@ var errTerminated = errors.New("the workers of the pool were terminated")
 type WorkerCrashError struct {
 	PID      int
 	ExitCode int            // -1 if a signal ended the process
-	Signal   syscall.Signal // 0 if the process exited by itself
+	Signal   syscall.Signal // 0 if the process exited by itself; SIGQUIT if the host ended it over a call, and learned what it was doing
 	Func     string         // the Func that was running, or empty if none was; not always the one of the call that got this error
 	Attempt  int            // which attempt of that call it was, from 1
 	MaxRSS   int64          // the largest memory the process had resident, in bytes; 0 if the system does not tell
 	CPU      time.Duration  // user and system time that the process used
 	Stderr   string         // the end of what the process wrote to standard error
-	Cause    error          // why the host killed the worker, or how it broke the protocol; nil if it ended by itself
+	// Goroutines is what the Go runtime in the worker wrote as it died: why, and the stacks of its goroutines, as far as they fit in
+	// 256 KiB. It is empty if it did not die by the runtime's doing: it exited, was killed, or is not written in Go.
+	Goroutines string
+	Cause      error // why the host killed the worker, or how it broke the protocol; nil if it ended by itself
 
 	broke bool
 }
@@ -57,7 +60,9 @@ func (e *WorkerCrashError) Error() string {
 	if e.broke {
 		b.WriteString("; the pool is broken")
 	}
-	if line := lastLine(e.Stderr); line != "" {
+	if e.Signal == syscall.SIGQUIT && e.Goroutines != "" {
+		b.WriteString("\nwhat it was doing: see Goroutines")
+	} else if line := lastWords(e.Stderr, e.Goroutines); line != "" {
 		fmt.Fprintf(&b, "\nlast words: %s", line)
 	}
 	return b.String()
@@ -78,19 +83,24 @@ func (e *WorkerCrashError) Is(target error) bool {
 // Unwrap gives the Cause.
 func (e *WorkerCrashError) Unwrap() error { return e.Cause }
 
-// lastLine is the line of a worker's last words that says most: the head of a Go crash, or else the last one.
-func lastLine(text string) string {
-	lines := strings.Split(strings.TrimSpace(text), "\n")
-	line := lines[len(lines)-1]
-	for _, l := range lines {
-		if strings.HasPrefix(l, "panic: ") || strings.HasPrefix(l, "fatal error: ") || strings.HasPrefix(l, "runtime: goroutine stack exceeds") ||
-			strings.HasPrefix(l, "SIG") && strings.Contains(l, ": ") {
-			line = l
-			break
+// lastWords is the line of what a worker has said last that says most: the head of a Go crash, of which a long dump leaves nothing in stderr,
+// or else the last line.
+func lastWords(stderr, dump string) string {
+	for _, text := range [...]string{stderr, dump} {
+		for line := range strings.Lines(text) {
+			if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") || strings.HasPrefix(line, "runtime: goroutine stack exceeds") ||
+				strings.HasPrefix(line, "SIG") && strings.Contains(line, ": ") {
+				return shortened(line)
+			}
 		}
 	}
+	lines := strings.Split(strings.TrimSpace(stderr), "\n")
+	return shortened(lines[len(lines)-1])
+}
+
+func shortened(line string) string {
 	const most = 200
-	if len(line) > most {
+	if line = strings.TrimSpace(line); len(line) > most {
 		line = line[:most] + "..."
 	}
 	return strings.ToValidUTF8(line, "?")
@@ -110,7 +120,7 @@ func (e *StartError) Error() string {
 	if e.Err != nil {
 		s += ": " + e.Err.Error()
 	}
-	if line := lastLine(e.Stderr); line != "" {
+	if line := lastWords(e.Stderr, ""); line != "" {
 		s += "\nlast words: " + line
 	}
 	return s
@@ -138,22 +148,30 @@ func (e *InitializerError) Unwrap() error { return e.Err }
 type ending struct {
 	pid    int
 	state  *os.ProcessState
+	asked  bool // by SIGQUIT
 	stderr string
+	dump   string
 	cause  error // how it broke the protocol, if it did
 }
+
+// exitOfQuit is how a Go program ends of SIGQUIT.
+const exitOfQuit = 2
 
 // crash makes one call's error of the ending. t is the call that was running, if any.
 func (e ending) crash(t *task, cause error, broke bool) *WorkerCrashError {
 	if cause == nil {
 		cause = e.cause
 	}
-	c := &WorkerCrashError{PID: e.pid, ExitCode: -1, Stderr: e.stderr, Cause: cause, broke: broke}
+	c := &WorkerCrashError{PID: e.pid, ExitCode: -1, Stderr: e.stderr, Goroutines: e.dump, Cause: cause, broke: broke}
 	if t != nil {
 		c.Func, c.Attempt = t.fn.name, int(t.attempt)
 	}
 	if e.state != nil {
 		c.ExitCode = e.state.ExitCode()
 		c.Signal = signalOf(e.state)
+		if e.asked && c.ExitCode == exitOfQuit {
+			c.ExitCode, c.Signal = -1, syscall.SIGQUIT
+		}
 		c.CPU = e.state.UserTime() + e.state.SystemTime()
 		c.MaxRSS = maxRSS(e.state)
 	}

@@ -157,7 +157,7 @@ func ExampleConfig_timeout() {
 	fmt.Println(futures.Submit(ctx, pool, isPrime, 97).Result(ctx))
 	// Output:
 	// timed out: true
-	// its worker was killed
+	// its worker was quit
 	// true <nil>
 }
 

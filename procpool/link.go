@@ -32,6 +32,7 @@ type link struct {
 	mu      sync.Mutex
 	process *process       // nil until it was started
 	doomed  syscall.Signal // a signal that came before the process
+	asked   bool           // the process was asked to say what it is doing, and to end
 	posted  []action       // for the writer
 	writing bool           // somebody writes
 	cause   error          // why the writer ended the worker
@@ -80,7 +81,7 @@ func (l *link) live() {
 	l.reads.Lock() // before there is a call that somebody could wait for, and for good, but for the time that read lends it
 	l.in = inbound{frames: peer.frames, ring: peer.ring, dozes: peer.dozes, arena: l.arena, due: ipc.InitializerID + 1}
 	l.pool.update(func(s *state, now time.Time) {
-		s.becameReady(l.id, abilities{claims: peer.claims, chunks: peer.chunks, refuse: peer.refuse, silent: l.in.silent.Load}, now)
+		s.becameReady(l.id, abilities{claims: peer.claims, chunks: peer.chunks, dumps: peer.dumps, refuse: peer.refuse, silent: l.in.silent.Load}, now)
 	})
 	cause := l.readAll()
 	end := l.end(cause == nil)
@@ -101,6 +102,7 @@ type peer struct {
 	ring   *ipc.Ring
 	dozes  bool
 	chunks bool
+	dumps  bool
 	refuse func(*task) error
 }
 
@@ -148,6 +150,9 @@ func (l *link) start() (peer, error) {
 		if l.arena != nil {
 			welcome.Features = append(welcome.Features, ipc.FeatureArena)
 		}
+	}
+	if p.dumps = slices.Contains(hello.Features, ipc.FeatureDump); p.dumps {
+		welcome.Features = append(welcome.Features, ipc.FeatureDump)
 	}
 	frames.SetLimit(ipc.MaxBody)
 	greeting := ipc.AppendNotification(nil, ipc.Welcome, welcome)
@@ -208,6 +213,11 @@ func (l *link) signal(sig syscall.Signal) {
 		l.doomed = sig
 		return
 	}
+	if sig == syscall.SIGQUIT {
+		l.asked = true
+		l.process.quit()
+		return
+	}
 	l.process.signal(sig)
 }
 
@@ -260,7 +270,10 @@ func (l *link) end(patient bool) ending {
 	case <-drained:
 	case <-time.After(outputTime):
 	}
-	return ending{pid: l.process.pid(), state: l.process.state, stderr: l.stderr.String()}
+	l.mu.Lock()
+	asked := l.asked
+	l.mu.Unlock()
+	return ending{pid: l.process.pid(), state: l.process.state, asked: asked, stderr: l.stderr.String(), dump: l.process.dumped()}
 }
 
 // release gives back what the pool and the system keep for the link.

@@ -54,8 +54,17 @@ func (s *state) checkPatience(w *workerState, now time.Time) {
 		s.wake(w.killAt)
 		return
 	}
-	s.condemn(w, syscall.SIGKILL)
+	if !w.dumps {
+		s.condemn(w, syscall.SIGKILL)
+		return
+	}
+	s.condemn(w, syscall.SIGQUIT)
+	w.killAt = now.Add(dumpTime)
+	s.wake(w.killAt)
 }
+
+// dumpTime bounds how long a worker that did not end a call may take to say what it is doing instead.
+const dumpTime = time.Second
 
 // checkHead looks after the oldest call of a worker: it may run for too long, hold up those behind it, or not be started
 // at all.

@@ -28,6 +28,8 @@ func (p *process) signal(syscall.Signal)             {}
 func (p *process) setDeadline(time.Time)             {}
 func (p *process) tryWrite([]byte) bool              { return false }
 func (p *process) readable(time.Duration) bool       { return false }
+func (p *process) quit()                             {}
+func (p *process) dumped() string                    { return "" }
 func (p *process) pid() int                          { return 0 }
 func (p *process) close()                            {}
 func (p *process) claims() (*ipc.Claims, error)      { return nil, errors.ErrUnsupported }

@@ -3,11 +3,13 @@
 package procpool
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -25,6 +27,9 @@ const (
 
 	// ringSize is how many bytes of responses a worker may be ahead of its host, before it uses the pipe.
 	ringSize = 256 << 10
+
+	// dumpSize is how much of what a worker says as it dies is kept: of many goroutines not all.
+	dumpSize = 256 << 10
 )
 
 // A process is a running worker program: its descriptors, its group, its end. Nothing here knows of calls.
@@ -36,6 +41,7 @@ type process struct {
 	stderr                    *os.File // this host reads
 	rawRequests, rawResponses syscall.RawConn
 	memory                    [][]byte // shared with the worker: the claim table, the ring, the arena if there is one
+	dump                      *os.File // the worker writes into it as it dies
 	exited                    chan struct{}
 	state                     *os.ProcessState // set before exited is closed
 
@@ -43,8 +49,8 @@ type process struct {
 	reaped bool // the pid may be somebody else's
 }
 
-// startProcess starts cmd as the leader of a process group, with pipes, claim table and ring as its descriptors 3 to 6, and an
-// arena of arenaSize bytes, unless that is 0, as 7.
+// startProcess starts cmd as the leader of a process group, with pipes, claim table and ring as its descriptors 3 to 6, an
+// arena of arenaSize bytes, unless that is 0, as 7, and a file for its last words as 8.
 func startProcess(cmd *exec.Cmd, arenaSize int) (p *process, err error) {
 	var theirs, ours []*os.File
 	defer func() {
@@ -103,6 +109,15 @@ func startProcess(cmd *exec.Cmd, arenaSize int) (p *process, err error) {
 		theirs = append(theirs, file)
 		cmd.ExtraFiles = append(cmd.ExtraFiles, file)
 	}
+	if arenaSize == 0 {
+		cmd.ExtraFiles = append(cmd.ExtraFiles, nil)
+	}
+	if p.dump, err = sharedMemory("concurrent", dumpSize); err != nil {
+		p.unmap()
+		return nil, fmt.Errorf("make a file to share: %w", err)
+	}
+	ours = append(ours, p.dump)
+	cmd.ExtraFiles = append(cmd.ExtraFiles, p.dump)
 	cmd.SysProcAttr = processAttributes()
 	started := make(chan error)
 	go p.wait(started) // ends with the process
@@ -202,11 +217,31 @@ func (p *process) signal(sig syscall.Signal) {
 	}
 }
 
+// quit asks the process itself to say what it is doing, and to end.
+func (p *process) quit() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.reaped {
+		_ = syscall.Kill(p.cmd.Process.Pid, syscall.SIGQUIT) // an error says that it is gone
+	}
+}
+
+// dumped is what the process has said as it died: the reason, and stacks. It is called when the process has ended.
+func (p *process) dumped() string {
+	text := make([]byte, dumpSize)
+	n, _ := p.dump.ReadAt(text, 0) // whatever there is
+	text = text[:n]
+	if end := bytes.IndexByte(text, 0); end >= 0 {
+		text = text[:end]
+	}
+	return strings.ToValidUTF8(string(text), "?")
+}
+
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
 // close gives back what the process had of this host. It is called when the process has ended and nobody uses its claims.
 func (p *process) close() {
-	for _, f := range []*os.File{p.requests, p.responses, p.stdout, p.stderr} {
+	for _, f := range []*os.File{p.requests, p.responses, p.stdout, p.stderr, p.dump} {
 		_ = f.Close() // the other end is gone
 	}
 	p.unmap()

@@ -73,6 +73,7 @@ const (
 type abilities struct {
 	claims *ipc.Claims       // nil: it takes one call at a time
 	chunks bool              // it takes several calls in one message
+	dumps  bool              // it says what it is doing before it ends of SIGQUIT
 	refuse func(*task) error // why it cannot run a call, or nil
 	silent func() bool       // whether everything it has said was looked at
 }

@@ -42,7 +42,8 @@ type simWorker struct {
 	running bool // the first of inbox was started
 	done    bool // and finished, but its answer is not out
 	leaving bool
-	killed  bool
+	killed  bool      // was sent a signal that ends it
+	asked   bool      // the last one was to say what it is doing
 	unread  []simSent // answered, but the host has not looked
 	unheard bool      // the host does not look by itself
 	frozen  bool      // does nothing
@@ -168,7 +169,8 @@ func (s *simulation) update(event func(*state, time.Time)) {
 			w.leaving = true
 		case actSignal:
 			if w != nil {
-				w.killed = true
+				w.asked = a.signal == syscall.SIGQUIT
+				w.killed = w.killed || !w.asked || !w.frozen
 			}
 		case actReject:
 			a.task.reject(int(a.from), a.err)
@@ -318,7 +320,7 @@ func (s *simulation) becomeReady(w *simWorker) {
 	w.ready = true
 	s.update(func(st *state, now time.Time) {
 		st.becameReady(w.id, abilities{
-			claims: w.claims, chunks: s.chunks && s.claims,
+			claims: w.claims, chunks: s.chunks && s.claims, dumps: s.claims,
 			refuse: func(*task) error { return nil },
 			silent: func() bool { return len(w.unread) == 0 },
 		}, now)
@@ -895,6 +897,35 @@ func TestStateKillsAWorkerWhoseCallDoesNotEnd(t *testing.T) {
 	assert.ErrorAs(t, call.future.Err(t.Context()), &crash)
 	s.settle()
 	assert.NoError(t, next.future.Err(t.Context()), "nobody else notices")
+}
+
+// A worker that did not end a call is asked what it is doing. One that does not even say that is killed.
+func TestStateAsksAWorkerWhatItIsDoingBeforeItKills(t *testing.T) {
+	for name, frozen := range map[string]bool{"busy": false, "frozen": true} {
+		t.Run(name, func(t *testing.T) {
+			p := testPolicy()
+			p.maxWorkers = 1
+			s := simulate(t, p, true)
+			call := s.submit(futures.Timeout(time.Second))
+			w := s.only()
+			s.becomeReady(w)
+			s.start(w)
+			w.frozen = frozen
+			s.advance(time.Second)
+			s.advance(p.killGrace)
+			assert.True(t, w.asked)
+			assert.Equal(t, !frozen, w.killed)
+			if frozen {
+				s.advance(dumpTime - 1)
+				assert.False(t, w.killed)
+				s.advance(1)
+				assert.True(t, w.killed)
+				assert.False(t, w.asked)
+			}
+			s.die(w)
+			assert.ErrorIs(t, call.future.Err(t.Context()), futures.ErrTimeout)
+		})
+	}
 }
 
 // A late kill must not hit the next call: the answer of the overdue one is on its way when patience ends.

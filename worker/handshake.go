@@ -35,6 +35,9 @@ func serve(table offered) error {
 	if pipes.arena != nil {
 		features = append(features, ipc.FeatureArena)
 	}
+	if pipes.dumps {
+		features = append(features, ipc.FeatureDump)
+	}
 	hello := ipc.HelloParam{Protocol: ipc.Version, PID: os.Getpid(), Build: build(), Features: features, Functions: table.list}
 	if _, err := pipes.responses.Write(ipc.AppendNotification(nil, ipc.Hello, hello)); err != nil {
 		return fmt.Errorf("write hello: %w", err)

@@ -12,6 +12,7 @@ import (
 type pipes struct {
 	requests, responses *os.File
 	claims, ring, arena []byte
+	dumps               bool
 }
 
 // inherit: descriptors are inherited by number, which this system cannot do.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -237,7 +238,16 @@ func TestACallThatDoesNotListenIsKilledAfterKillGrace(t *testing.T) {
 				assert.ErrorIs(t, err, cause)
 				assert.NotErrorIs(t, err, procpool.ErrBrokenProcessPool, "one call's end broke the pool")
 				assert.Equal(t, victim, crash.PID)
-				assert.Equal(t, syscall.SIGKILL, crash.Signal)
+				if how == "frozen" {
+					assert.Equal(t, syscall.SIGKILL, crash.Signal)
+					assert.Empty(t, crash.Goroutines, "it could not tell")
+				} else {
+					assert.Equal(t, syscall.SIGQUIT, crash.Signal)
+					assert.Equal(t, -1, crash.ExitCode)
+					assert.Contains(t, crash.Goroutines, map[bool]string{true: "spinWithoutEnd(", false: "ignoreCtx("}[how == "spinning"], "what it was doing")
+					assert.Contains(t, crash.Error(), "see Goroutines")
+				}
+				assert.LessOrEqual(t, strings.Count(crash.Error(), "\n"), 1)
 				assert.Equal(t, 1, crash.Attempt, "it was run again after it was given up")
 				assert.GreaterOrEqual(t, took, least)
 				assert.Less(t, took, least+3*time.Second)

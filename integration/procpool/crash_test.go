@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -76,6 +77,12 @@ func TestBreakPool(t *testing.T) {
 				assert.Equal(t, 1, crash.Attempt)
 				assert.Contains(t, crash.Stderr, fmt.Sprintf("about to perish: %s %d\n", d.Way, d.N))
 				assert.Contains(t, crash.Stderr, d.stderr)
+				if d.stderr != "" {
+					assert.Contains(t, crash.Goroutines, "goroutine ")
+					assert.Regexp(t, `\nlast words: (panic|fatal error|runtime|SIG)`, crash.Error(), "the reason is in the message")
+				} else {
+					assert.Empty(t, crash.Goroutines)
+				}
 				assert.Contains(t, crash.Error(), "test.Perish")
 				assert.Positive(t, crash.MaxRSS)
 				if d.cause != nil {
@@ -91,6 +98,20 @@ func TestBreakPool(t *testing.T) {
 			assert.Equal(t, 1, pool.Stats().Started, "a broken pool starts workers")
 		})
 	}
+}
+
+// The reason stands first, and of a dump that is too long the end is left out, where standard error keeps the end.
+func TestTheReasonOfALongDumpIsKept(t *testing.T) {
+	clean(t)
+	pool := newPool(t, procpool.Config{MaxWorkers: 1, Env: append(os.Environ(), "GOTRACEBACK=all")})
+	_, err := futures.Submit(t.Context(), pool, perish, fate{"panic in a crowd", 5000}).Result(bounded(t))
+	var crash *procpool.WorkerCrashError
+	require.ErrorAs(t, err, &crash)
+	assert.True(t, strings.HasPrefix(crash.Goroutines, "panic: nobody is here to catch it"), "%.200s", crash.Goroutines)
+	assert.Greater(t, len(crash.Goroutines), 200<<10)
+	assert.LessOrEqual(t, len(crash.Goroutines), 256<<10)
+	assert.NotContains(t, crash.Stderr, "nobody is here", "it is long enough to show something")
+	assert.Contains(t, crash.Error(), "last words: panic: nobody is here to catch it")
 }
 
 // With ReplaceWorker such an end costs the running call and nobody else: those that waited run, in their order.

@@ -82,7 +82,7 @@ var hold = futures.NewFunc("test.Hold", func(ctx context.Context, h held) (int, 
 		released <- err
 	}()
 	if h.Deaf {
-		return os.Getpid(), <-released
+		return os.Getpid(), ignoreCtx(released)
 	}
 	select {
 	case err := <-released:
@@ -97,10 +97,21 @@ var spin = futures.NewFunc("test.Spin", func(_ context.Context, h held) (int, er
 	if err := announce(h.Gate, os.Getpid()); err != nil {
 		return 0, err
 	}
+	spinWithoutEnd()
+	return 0, nil
+})
+
+// These two have names that a stack shows.
+
+//go:noinline
+func ignoreCtx(released <-chan error) error { return <-released }
+
+//go:noinline
+func spinWithoutEnd() {
 	for n := 0; ; n++ {
 		runtime.KeepAlive(n)
 	}
-})
+}
 
 func announce(gate string, what any) error {
 	f, err := os.OpenFile(gate, os.O_WRONLY, 0)
@@ -153,6 +164,12 @@ var perish = futures.NewFunc("test.Perish", func(_ context.Context, f fate) (int
 		select {}
 	case "exit":
 		os.Exit(f.N)
+	case "panic in a crowd":
+		for range f.N {
+			go func() { select {} }() // ends with the process
+		}
+		go func() { panic("nobody is here to catch it") }()
+		select {}
 	case "panic elsewhere":
 		go panic("nobody is here to catch it")
 		select {}
