@@ -94,6 +94,10 @@ var sentinels = struct {
 	{"futures.ErrNotShareable", futures.ErrNotShareable},
 	{"futures.ErrShutdown", futures.ErrShutdown},
 	{"futures.ErrTimeout", futures.ErrTimeout},
+	{"interpreters.ErrItemInterpreterDestroyed", ErrItemInterpreterDestroyed},
+	{"interpreters.ErrQueueEmpty", ErrQueueEmpty},
+	{"interpreters.ErrQueueFull", ErrQueueFull},
+	{"interpreters.ErrQueueNotFound", ErrQueueNotFound},
 	{"io.EOF", io.EOF},
 	{"io.ErrUnexpectedEOF", io.ErrUnexpectedEOF},
 }}

@@ -19,7 +19,7 @@ const (
 // array. The names of fields do, and so does every kind: an int is not an int64, nor a T a *T.
 //
 // A type with encoding methods of its own is described by its package and its name. Deeper changes of such a type are not
-// seen, nor are codecs that were registered with msgpack apart from the type.
+// seen, nor are codecs that were registered with msgpack apart from the type. A queue is a queue, whatever its type: see [QueueType].
 //
 // Descriptions of up to 64 bytes are as a human would write them, such as struct{A:int,B:[]string}. Of a longer one, or of
 // a longer part, the beginning and a hash are left. They are the same in every process and every build.
@@ -40,6 +40,9 @@ type describer struct {
 func (d *describer) describe(t reflect.Type) string {
 	if name := t.Kind().String(); t.PkgPath() == "" && t.Name() == name {
 		return name // int and its like
+	}
+	if isQueue(t) {
+		return "queue"
 	}
 	if n, ok := d.started[t]; ok {
 		return "^" + strconv.Itoa(n)
