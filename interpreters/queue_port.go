@@ -1,0 +1,244 @@
+package interpreters
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/ipc"
+)
+
+// A queuePort is one interpreter's way to the queues. It speaks in encoded values, and never waits: a guest must not stop in the host.
+//
+// A guest that wants to wait gives its put or get a ticket, a number of its own choice that is not zero. If the answer is
+// [ErrQueueFull] or [ErrQueueEmpty], the ticket is in line, and the port will ring it when it is worth another look; there is no moment
+// between the look and the line in which a change could be missed. The guest looks by the same call with the same ticket, which may find
+// nothing again: then the ticket keeps its place in line and will be rung again. With any other answer the ticket is spent. A guest that
+// does not want to wait any more says cancel, rung or not: what it was rung for goes to the next in line, so nothing is lost.
+//
+// A guest may use the queues whose handles it was given, and no others, whatever ids it makes up. So every value that goes into the guest
+// passes through admit, and every value that comes out of it through check, except those of put and get, which do so themselves.
+//
+// What a guest puts is memory of the host, which no limit on the guest's own memory would bound: see limit.
+//
+// Its methods are called by one goroutine at a time, the one that runs the guest. It has no goroutine of its own.
+type queuePort struct {
+	owner  int64               // id of the interpreter
+	ring   func(ticket uint64) // says "look again"
+	limit  int64               // bytes that may lie in queues, put by this guest and not taken; zero means no limit
+	queued atomic.Int64        // bytes that do
+
+	mu      sync.Mutex
+	granted map[int64]*Queue // by id; a queue that is closed leaves
+
+	waiters map[uint64]*waiter // by ticket
+}
+
+// newQueuePort makes the port of interpreter owner, which must be closed. ring is called with the lock of a queue held, from any goroutine,
+// also from within a call of the port: it must return at once, call no method of a port or a queue, and take no lock that is held
+// around such a call.
+func newQueuePort(owner int64, limit int64, ring func(ticket uint64)) *queuePort {
+	return &queuePort{owner: owner, limit: limit, ring: ring, granted: map[int64]*Queue{}, waiters: map[uint64]*waiter{}}
+}
+
+// admit lets the guest use the queues whose handles are in a value that it is about to be given: an argument, a bound value. Those that
+// are closed by now it will not find, which is what it should see. The value is one that this program has encoded, or check has passed.
+func (p *queuePort) admit(encoded []byte) error {
+	if !ipc.MayHoldQueue(encoded) {
+		return nil
+	}
+	ids, err := ipc.QueuesIn(encoded)
+	if err != nil {
+		return fmt.Errorf("%w: %w", futures.ErrNotShareable, err)
+	}
+	for _, id := range ids {
+		if q, err := LookupQueue(id); err == nil {
+			p.grant(q)
+		}
+	}
+	return nil
+}
+
+// check looks at a value that came out of the guest: it must be one value, and may hold handles of no queues but the guest's. The
+// error matches [futures.ErrNotShareable], and [ErrQueueNotFound] if it is about a handle.
+func (p *queuePort) check(encoded []byte) error {
+	ids, err := ipc.QueuesIn(encoded)
+	for _, id := range ids {
+		if err == nil {
+			_, err = p.find(id)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", futures.ErrNotShareable, err)
+	}
+	return nil
+}
+
+// find is the queue with that id, if the guest may use it.
+func (p *queuePort) find(id int64) (*Queue, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if q := p.granted[id]; q != nil {
+		return q, nil
+	}
+	return nil, &queueError{kind: ErrQueueNotFound, id: id}
+}
+
+// put puts a copy of encoded. A nil unbound means the queue's own policy. Beyond what [Queue.PutNoWait] has to say, the error can be
+// errQueueLimit.
+func (p *queuePort) put(id int64, encoded []byte, unbound *UnboundItem, ticket uint64) error {
+	q, err := p.find(id)
+	if err == nil {
+		err = p.check(encoded)
+	}
+	if err == nil && p.limit > 0 && p.queued.Load()+int64(len(encoded)) > p.limit {
+		err = fmt.Errorf("%w: interpreter %d has %d bytes in queues, and with %d more it would be over its limit of %d", errQueueLimit, p.owner, p.queued.Load(), len(encoded), p.limit)
+	}
+	if err != nil {
+		p.cancel(ticket)
+		return err
+	}
+	it := item{encoded: slices.Clone(encoded), owner: p, unbound: q.unbound} // now: not under the lock
+	if unbound != nil {
+		it.unbound = *unbound
+	}
+	w := p.waiter(ticket, q, &q.putters)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.room() == 0 && q.open() == nil {
+		p.lineUp(w)
+		return &queueError{kind: ErrQueueFull, id: q.id}
+	}
+	p.spend(w)
+	if err := q.open(); err != nil {
+		return err
+	}
+	p.queued.Add(int64(len(encoded)))
+	return q.tryPut(it)
+}
+
+// get takes an item. If its interpreter is gone the error matches [ErrItemInterpreterDestroyed], and unbound is true if the policy is to
+// show that as a value: see [Unbound].
+func (p *queuePort) get(id int64, ticket uint64) (encoded []byte, unbound bool, err error) {
+	q, err := p.find(id)
+	if err != nil {
+		p.cancel(ticket)
+		return nil, false, err
+	}
+	w := p.waiter(ticket, q, &q.getters)
+	q.mu.Lock()
+	if len(q.items) == 0 && q.open() == nil {
+		p.lineUp(w)
+		q.mu.Unlock()
+		return nil, false, &queueError{kind: ErrQueueEmpty, id: q.id}
+	}
+	p.spend(w)
+	it, err := q.tryGet()
+	q.mu.Unlock()
+	switch {
+	case err != nil:
+		return nil, false, err
+	case it.gone:
+		return nil, it.unbound == Unbound, &queueError{kind: ErrItemInterpreterDestroyed, id: q.id}
+	}
+	return it.encoded, false, p.admit(it.encoded)
+}
+
+// info is what the guest sees of a queue without touching it: [Queue.QSize] and [Queue.MaxSize].
+func (p *queuePort) info(id int64) (size, maxsize int, err error) {
+	q, err := p.find(id)
+	if err != nil {
+		return 0, 0, err
+	}
+	return q.QSize(), q.maxsize, nil
+}
+
+// cancel takes a ticket out of its line. It does nothing if the ticket is in none.
+func (p *queuePort) cancel(ticket uint64) {
+	w := p.waiters[ticket]
+	if w == nil {
+		return
+	}
+	w.queue.mu.Lock()
+	defer w.queue.mu.Unlock()
+	p.spend(w)
+	w.queue.settle()
+}
+
+// close is the interpreter's end, however it came about: its tickets are cancelled, and the items that it has put and nobody has taken
+// are dealt with by their policies. The guest must have stopped.
+func (p *queuePort) close() {
+	for ticket := range p.waiters {
+		p.cancel(ticket)
+	}
+	p.mu.Lock()
+	granted := p.granted
+	p.granted = nil
+	p.mu.Unlock()
+	for _, q := range granted {
+		q.mu.Lock()
+		delete(q.ports, p)
+		if p.queued.Load() > 0 { // an item has a byte at least
+			q.disown(p)
+		}
+		q.mu.Unlock()
+	}
+}
+
+// grant lets the guest use q, unless either is closed.
+func (p *queuePort) grant(q *Queue) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.granted != nil {
+		p.granted[q.id] = q
+		q.ports[p] = struct{}{}
+	}
+}
+
+// forgetQueue is called by a queue that was closed.
+func (p *queuePort) forgetQueue(id int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.granted, id)
+}
+
+// waiter is the waiter of a ticket; nil for none. A ticket that waits somewhere else is taken from there.
+func (p *queuePort) waiter(ticket uint64, q *Queue, l *line) *waiter {
+	if ticket == 0 {
+		return nil
+	}
+	if w := p.waiters[ticket]; w != nil {
+		if w.line == l {
+			return w
+		}
+		p.cancel(ticket)
+	}
+	return &waiter{port: p, ticket: ticket, queue: q, line: l}
+}
+
+// lineUp and spend are called with the mu of the waiter's queue held; without a waiter they do nothing.
+
+func (p *queuePort) lineUp(w *waiter) {
+	switch {
+	case w == nil:
+	case p.waiters[w.ticket] == w:
+		w.line.rejoin(w)
+	default:
+		p.waiters[w.ticket] = w
+		w.line.join(w)
+	}
+}
+
+func (p *queuePort) spend(w *waiter) {
+	if w != nil && p.waiters[w.ticket] == w {
+		delete(p.waiters, w.ticket)
+		w.line.leave(w)
+	}
+}
