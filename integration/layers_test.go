@@ -23,6 +23,10 @@ var mayImport = map[string][]string{
 	"ipc":        {module + "futures", "github.com/vmihailenco/"},
 	"worker":     {module + "futures", module + "ipc", "github.com/vmihailenco/"},
 	"threadpool": {module + "futures"},
+	"interpreters": {
+		module + "futures", module + "ipc", "github.com/vmihailenco/", "github.com/tetratelabs/wazero",
+		"golang.org/x/sys/", // of wazero
+	},
 	"procpool": {
 		module + "futures", module + "ipc", "github.com/vmihailenco/", "github.com/hashicorp/", "golang.org/x/",
 		"google.golang.org/", "github.com/golang/protobuf/", "github.com/oklog/run", "github.com/fatih/color", "github.com/mattn/", // of go-plugin

@@ -1,3 +1,5 @@
+//go:build !wasip1
+
 package worker
 
 import (
@@ -7,6 +9,8 @@ import (
 
 	"github.com/seed7d1be1d5/concurrent/ipc"
 )
+
+func startedAsWorker() bool { return os.Getenv(ipc.CookieKey) == ipc.CookieValue }
 
 // serve shakes hands with the host and serves until it lets go.
 func serve(table offered) error {

@@ -11,8 +11,8 @@ import (
 	"github.com/seed7d1be1d5/concurrent/ipc"
 )
 
-// Main serves fns to the host that started this process, and exits when the host lets go of it. Started by hand the
-// program says what it is, and exits with status 2.
+// Main serves fns to the host that started this process, or this interpreter, and exits when the host lets go of it. Started by hand
+// the program says what it is, and exits with status 2.
 //
 // A Func that is only declared is not offered. Main panics if two Funcs have one name.
 func Main(fns ...futures.Callable) {
@@ -42,8 +42,6 @@ func MainIfWorker(fns ...futures.Callable) {
 //
 // The sentinels of the packages context, io and io/fs that calls commonly return are registered already.
 func RegisterError(code string, err error) { ipc.RegisterError(code, err) }
-
-func startedAsWorker() bool { return os.Getenv(ipc.CookieKey) == ipc.CookieValue }
 
 // offered is what a worker can do, in the order in which it was said.
 type offered struct {

@@ -1,0 +1,2 @@
+// Package interpreters is for the tests in this folder, which run guests in interpreters.
+package interpreters

@@ -1,0 +1,82 @@
+package interpreters_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed7d1be1d5/concurrent/interpreters"
+)
+
+// image is the guest of package guest. It is built and loaded once.
+var image *interpreters.Image
+
+// wasm is the module it was loaded from.
+var wasm []byte
+
+// cacheDir is the folder for compiled code that the tests share, also with the next run.
+var cacheDir string
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	temp, err := os.MkdirTemp("", "interpreters-integration")
+	if err == nil {
+		defer os.RemoveAll(temp)
+		wasm, err = build(temp, "./guest")
+	}
+	if err == nil {
+		cacheDir, err = os.UserCacheDir()
+	}
+	if err == nil {
+		cacheDir = filepath.Join(cacheDir, "concurrent-tests")
+		image, err = interpreters.Load(context.Background(), wasm, interpreters.ImageConfig{CacheDir: cacheDir})
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer image.Close()
+	return m.Run()
+}
+
+// build builds a main package as its users would.
+func build(dir, pkg string, flags ...string) ([]byte, error) {
+	out := filepath.Join(dir, filepath.Base(pkg)+".wasm")
+	args := append([]string{"build", "-o", out}, flags...)
+	cmd := exec.Command("go", append(args, pkg)...)
+	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("build %s: %w\n%s", pkg, err, text)
+	}
+	return os.ReadFile(out)
+}
+
+// patience bounds every wait of a test. It is for tests that fail: those that pass do not come near it.
+const patience = 30 * time.Second
+
+func within(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// create makes an interpreter that is closed with the test, if it has not ended by then.
+func create(t testing.TB, config interpreters.Config) *interpreters.Interpreter {
+	t.Helper()
+	ip, err := interpreters.Create(within(t), image, config)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		if _, err := interpreters.Lookup(ip.ID()); err == nil {
+			assert.NoError(t, ip.Close())
+		}
+	})
+	return ip
+}

@@ -1,0 +1,43 @@
+package interpreters
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Create makes an interpreter from an image: it runs the guest's package initialisers and its main, up to worker.Main (row N1). It can be called
+// from anywhere. ctx bounds that and not the interpreter's life. The interpreter is to be closed.
+func Create(ctx context.Context, image *Image, config Config) (*Interpreter, error) {
+	if image == nil || image.closed.Load() {
+		return nil, fmt.Errorf("%w: nil or closed", ErrImage)
+	}
+	if !image.guest {
+		return nil, fmt.Errorf("%w: not a guest: build a main package that calls worker.Main, with GOOS=wasip1 GOARCH=wasm go build and no -buildmode; ExecModule runs any other command", ErrImage)
+	}
+	config, err := config.complete(image.key.config.MaxMemory)
+	if err != nil {
+		return nil, err
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	image.retain()
+	ip := &Interpreter{id: registry.nextID()}
+	in, err := newInstance(ip, image.code, config)
+	if err != nil {
+		image.release()
+		return nil, err
+	}
+	if err := in.start(ctx); err != nil {
+		if !errors.Is(err, ErrImage) {
+			err = autopsy(ip.id, err, in.stopped, in.stderr.String())
+		}
+		in.close()
+		image.release()
+		return nil, err
+	}
+	ip.instance = in
+	registry.add(ip)
+	return ip, nil
+}

@@ -1,0 +1,213 @@
+package interpreters
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+
+	"github.com/seed7d1be1d5/concurrent/ipc"
+	"github.com/seed7d1be1d5/concurrent/ipc/abi"
+)
+
+// ImageConfig says how a module is loaded. The zero value is useful.
+type ImageConfig struct {
+	// CacheDir is a folder for compiled code: the next program that loads the same module compiles nothing. It is made if there is none, and
+	// whoever can write there can have this program run what they want. Empty means that nothing is kept.
+	CacheDir string
+
+	// MaxMemory is the most that an interpreter of this image may be given, in bytes: see Config.MemoryLimit. Zero means 4 GiB, which is
+	// all that WebAssembly can address.
+	MaxMemory uint64
+
+	// OnSlowPlatform says what to do where guests cannot be compiled. The zero value refuses.
+	OnSlowPlatform SlowPolicy
+}
+
+// An Image is a module that is ready to run: what interpreters are created from. Its methods may be called by any number of goroutines.
+type Image struct {
+	*code
+	closed atomic.Bool
+}
+
+// code is a compiled module. Images of the same bytes and settings share it: see [Load].
+type code struct {
+	key     codeKey
+	ready   chan struct{} // closed when what follows is set
+	err     error
+	runtime wazero.Runtime // of its own: compiling and closing the same module twice in one corrupts it
+	module  wazero.CompiledModule
+	guest   bool // it has what Create needs
+
+	users int // images, interpreters, and those who wait for it; guarded by codes
+
+	offer atomic.Pointer[offer] // what the last interpreter has said of itself
+}
+
+type codeKey struct {
+	sum    [sha256.Size]byte
+	config ImageConfig
+}
+
+// codes are the compiled modules that somebody uses.
+var codes = struct {
+	sync.Mutex
+	byKey map[codeKey]*code
+}{byKey: map[codeKey]*code{}}
+
+// Load compiles a guest: a WebAssembly module that a main package with worker.Main is built into by GOOS=wasip1 GOARCH=wasm go build, or another
+// module for WASI (see [ExecModule]). It is done once, no matter how often and by how many goroutines the same module is loaded at a time. ctx
+// bounds the wait and not the work.
+//
+// The image is to be closed; its interpreters need not be by then.
+func Load(ctx context.Context, wasm []byte, config ImageConfig) (*Image, error) {
+	if config.OnSlowPlatform == RefuseSlow {
+		if err := checkThisPlatform(); err != nil {
+			return nil, err
+		}
+	}
+	if config.MaxMemory == 0 || config.MaxMemory > math.MaxUint32 {
+		config.MaxMemory = 1 << 32
+	}
+	key := codeKey{sha256.Sum256(wasm), config}
+	codes.Lock()
+	c := codes.byKey[key]
+	if c == nil {
+		c = &code{key: key, ready: make(chan struct{})}
+		codes.byKey[key] = c
+		go func() { // ends with the compilation, which cannot be stopped; whoever loads waits for it
+			defer close(c.ready)
+			c.err = c.compile(wasm)
+		}()
+	}
+	c.users++
+	codes.Unlock()
+	select {
+	case <-c.ready:
+	case <-ctx.Done():
+		go func() { // ends soon after the compilation
+			<-c.ready
+			c.release()
+		}()
+		return nil, context.Cause(ctx)
+	}
+	if c.err != nil {
+		c.release()
+		return nil, c.err
+	}
+	return &Image{code: c}, nil
+}
+
+// Close lets go of the image. Nothing can be created from it afterwards; interpreters that were, go on.
+func (i *Image) Close() error {
+	if i.closed.Swap(true) {
+		return fmt.Errorf("%w: already closed", ErrImage)
+	}
+	i.release()
+	return nil
+}
+
+// retain is for whoever uses the code beside those who do so already.
+func (c *code) retain() {
+	codes.Lock()
+	defer codes.Unlock()
+	c.users++
+}
+
+// release lets go of the code, and frees it with its last user.
+func (c *code) release() {
+	codes.Lock()
+	c.users--
+	last := c.users == 0
+	if last {
+		delete(codes.byKey, c.key)
+	}
+	codes.Unlock()
+	if last && c.runtime != nil {
+		_ = c.runtime.Close(context.Background()) // frees code and nothing else: no instance is left
+	}
+}
+
+func (c *code) compile(wasm []byte) (err error) {
+	ctx := experimental.WithCompilationWorkers(context.Background(), min(4, runtime.GOMAXPROCS(0)))
+	config := wazero.NewRuntimeConfig().WithMemoryLimitPages(uint32(c.key.config.MaxMemory / pageSize))
+	if dir := c.key.config.CacheDir; dir != "" {
+		cache, err := wazero.NewCompilationCacheWithDir(dir)
+		if err != nil {
+			return fmt.Errorf("%w: cache: %w", ErrImage, err)
+		}
+		config = config.WithCompilationCache(cache)
+	}
+	c.runtime = wazero.NewRuntimeWithConfig(ctx, config)
+	if err := errors.Join(offerWASI(ctx, c.runtime), offerHost(ctx, c.runtime)); err != nil {
+		return err
+	}
+	if c.module, err = c.runtime.CompileModule(ctx, wasm); err != nil {
+		return fmt.Errorf("%w: %w", ErrImage, err)
+	}
+	c.guest = isGuest(c.module)
+	return nil
+}
+
+// exports are the functions of a guest, and how many words they take and give.
+var exports = map[string]struct{ params, results int }{
+	"_start":            {0, 0},
+	"concurrent_buffer": {1, 1},
+	"concurrent_call":   {5, 1},
+	"concurrent_bind":   {1, 1},
+	"concurrent_exec":   {3, 1},
+}
+
+func isGuest(m wazero.CompiledModule) bool {
+	found := m.ExportedFunctions()
+	for name, want := range exports {
+		f := found[name]
+		if f == nil || len(f.ParamTypes()) != want.params || len(f.ResultTypes()) != want.results {
+			return false
+		}
+	}
+	return m.ExportedMemories()["memory"] != nil
+}
+
+// An offer is what a guest offers.
+type offer struct {
+	encoded string // as the guest said it
+	engine  bool
+	byName  map[string]offered
+}
+
+// offered is a function of a guest, and its place.
+type offered struct {
+	ipc.Function
+	index uint32
+}
+
+// parseOffer reads what a guest says of itself. All interpreters of an image mostly say the same.
+func (c *code) parseOffer(encoded []byte) (*offer, error) {
+	if o := c.offer.Load(); o != nil && o.encoded == string(encoded) {
+		return o, nil
+	}
+	var hello abi.Hello
+	if err := ipc.DecodeValue(encoded, &hello); err != nil {
+		return nil, fmt.Errorf("%w: hello: %w", ErrImage, err)
+	}
+	if hello.ABI != abi.Version {
+		return nil, fmt.Errorf("%w: the guest speaks version %d and this program version %d: build both from the same release", ErrImage, hello.ABI, abi.Version)
+	}
+	o := &offer{encoded: string(encoded), engine: hello.Engine, byName: make(map[string]offered, len(hello.Functions))}
+	for i, fn := range hello.Functions {
+		o.byName[fn.Name] = offered{fn, uint32(i)}
+	}
+	c.offer.Store(o)
+	return o, nil
+}
+
+var i32, i64 = api.ValueTypeI32, api.ValueTypeI64

@@ -1,0 +1,121 @@
+package interpreters
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/ipc/abi"
+)
+
+// A guest ends by itself when it is asked to: its ctx is done then. Who does not listen is stopped when the grace is over. All of this happens in
+// the goroutine that runs the guest, in the functions of the host that the guest calls anyway: nobody else watches over it.
+
+// tick is called by the guest after so many loops.
+func (in *instance) tick() {
+	if in.config.Fuel > 0 {
+		if in.ticks--; in.ticks == 0 {
+			in.stop(ErrOutOfFuel)
+		}
+	}
+	in.obey()
+}
+
+// obey stops the guest if it is to be stopped, and asks it to end if it is to be asked.
+func (in *instance) obey() {
+	if cause := in.kill.Load(); cause != nil {
+		in.stop(*cause)
+	}
+	switch {
+	case !in.run.asked.IsZero():
+		if time.Since(in.run.asked) >= in.run.grace {
+			in.stop(in.reason())
+		}
+	case in.reason() != nil:
+		in.ask()
+	}
+}
+
+// ask asks the guest to end.
+func (in *instance) ask() {
+	if in.run.grace <= 0 {
+		in.stop(in.reason())
+	}
+	in.run.asked = time.Now()
+	in.events.post(abi.EventCancel, uint64(in.run.id))
+}
+
+// reason is why the call is to end; nil while it is not. A deadline counts at once: while guests compute, a ctx may learn of it late.
+func (in *instance) reason() error {
+	if in.run.ctx.Err() != nil {
+		return context.Cause(in.run.ctx)
+	}
+	if !in.run.deadline.IsZero() && !time.Now().Before(in.run.deadline) {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+// interrupted is what the guest hears when it asks.
+func (in *instance) interrupted() uint64 {
+	in.obey()
+	switch reason := in.reason(); {
+	case reason == nil:
+		return abi.InterruptNone
+	case errors.Is(reason, context.DeadlineExceeded):
+		return abi.InterruptDeadline
+	case errors.Is(reason, futures.ErrTimeout):
+		return abi.InterruptTimeout
+	default:
+		return abi.InterruptCancelled
+	}
+}
+
+// wait waits on behalf of the guest: until there is an event, if it wants events, or until the clock says so; a negative time is no clock. It
+// reports whether there are events.
+func (in *instance) wait(wantsEvents bool, clock time.Duration) bool {
+	var alarm, over <-chan time.Time
+	if clock > 0 {
+		t := time.NewTimer(clock)
+		defer t.Stop()
+		alarm = t.C
+	}
+	for {
+		in.obey()
+		if wantsEvents && in.events.any() {
+			return true
+		}
+		if clock == 0 {
+			return false
+		}
+		done := in.run.ctx.Done()
+		if !in.run.asked.IsZero() {
+			if over == nil {
+				t := time.NewTimer(in.run.grace - time.Since(in.run.asked))
+				defer t.Stop()
+				over = t.C
+			}
+			done = nil
+		} else if clock < 0 && done == nil && !in.port.waits() {
+			in.deadlocked(wantsEvents)
+			continue
+		}
+		select {
+		case <-in.events.wake:
+		case <-alarm:
+			return false
+		case <-done: // obey sees to it
+		case <-over: // obey sees to it
+		}
+	}
+}
+
+// deadlocked lets the guest say on its standard error who waits for what, if it can, and stops it otherwise.
+func (in *instance) deadlocked(wantsEvents bool) {
+	if !wantsEvents || in.run.deadlock {
+		in.stop(errDeadlock)
+	}
+	in.run.deadlock = true
+	in.events.post(abi.EventDeadlock, 0)
+}

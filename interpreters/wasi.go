@@ -1,0 +1,218 @@
+package interpreters
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"math"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+	"github.com/tetratelabs/wazero/sys"
+
+	"github.com/seed7d1be1d5/concurrent/ipc/abi"
+)
+
+// What WASI's functions answer.
+const (
+	errnoSuccess = 0
+	errnoAgain   = 6
+	errnoBadf    = 8
+	errnoFault   = 21
+	errnoInval   = 28
+)
+
+// offerWASI offers WASI to the modules of r: wazero's own, but for what must know of events and of being stopped.
+func offerWASI(ctx context.Context, r wazero.Runtime) error {
+	// wazero's functions are had from a module that is compiled and never used.
+	whole := r.NewHostModuleBuilder("wasi")
+	wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(whole)
+	compiled, err := whole.Compile(ctx)
+	if err != nil {
+		return err
+	}
+	original := func(name string) api.GoModuleFunction {
+		return compiled.ExportedFunctions()[name].GoFunction().(api.GoModuleFunction)
+	}
+	b := r.NewHostModuleBuilder(wasi_snapshot_preview1.ModuleName)
+	wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(b)
+	read, status := original("fd_read"), original("fd_fdstat_get")
+	override := func(name string, params int, f api.GoModuleFunc) {
+		b.NewFunctionBuilder().WithGoModuleFunction(f, words(params), []api.ValueType{i32}).Export(name)
+	}
+	override("poll_oneoff", 4, pollOneoff)
+	override("fd_read", 4, func(ctx context.Context, m api.Module, s []uint64) {
+		if uint32(s[0]) == abi.Events {
+			s[0] = instanceOf(ctx).readEvents(m.Memory(), uint32(s[1]), uint32(s[2]), uint32(s[3]))
+			return
+		}
+		read.Call(ctx, m, s)
+	})
+	override("fd_fdstat_get", 2, func(ctx context.Context, m api.Module, s []uint64) {
+		if uint32(s[0]) == abi.Events {
+			s[0] = eventsStatus(m.Memory(), uint32(s[1]))
+			return
+		}
+		status.Call(ctx, m, s)
+	})
+	b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(func(_ context.Context, _ api.Module, s []uint64) {
+		panic(sys.NewExitError(uint32(s[0]))) // and no more: the module is closed by who called it
+	}), words(1), nil).Export("proc_exit")
+	_, err = b.Instantiate(ctx)
+	return err
+}
+
+func words(n int) []api.ValueType {
+	types := make([]api.ValueType, n)
+	for i := range types {
+		types[i] = i32
+	}
+	return types
+}
+
+// eventsStatus says that events never block, which is how Go's poller comes to take them.
+func eventsStatus(mem api.Memory, ptr uint32) uint64 {
+	const characterDevice, nonblock, rightRead = 2, 4, 1 << 1
+	var status [24]byte
+	status[0] = characterDevice
+	binary.LittleEndian.PutUint16(status[2:], nonblock)
+	binary.LittleEndian.PutUint64(status[8:], rightRead)
+	if !mem.Write(ptr, status[:]) {
+		return errnoFault
+	}
+	return errnoSuccess
+}
+
+// readEvents is fd_read of the events: into the first of the buffers, whole events only.
+func (in *instance) readEvents(mem api.Memory, buffers, count, read uint32) uint64 {
+	if count == 0 {
+		return errnoInval
+	}
+	ptr, ok1 := mem.ReadUint32Le(buffers)
+	size, ok2 := mem.ReadUint32Le(buffers + 4)
+	if !ok1 || !ok2 {
+		return errnoFault
+	}
+	if size < 8 {
+		return errnoInval
+	}
+	if _, ok := mem.Read(ptr, size); !ok {
+		return errnoFault
+	}
+	events := in.events.take(int(size / 8))
+	if len(events) == 0 {
+		return errnoAgain
+	}
+	for i, event := range events {
+		mem.WriteUint64Le(ptr+uint32(8*i), event)
+	}
+	if !mem.WriteUint32Le(read, uint32(8*len(events))) {
+		return errnoFault
+	}
+	return errnoSuccess
+}
+
+// Sizes and places in WASI's subscriptions and events.
+const (
+	subscriptionSize = 48
+	eventSize        = 32
+	maxSubscriptions = 1 << 16
+
+	eventClock, eventRead, eventWrite = 0, 1, 2
+)
+
+// pollOneoff waits for events and clocks. Other descriptors are always ready, as in wazero.
+func pollOneoff(ctx context.Context, m api.Module, s []uint64) {
+	in, out, count, result := uint32(s[0]), uint32(s[1]), uint32(s[2]), uint32(s[3])
+	mem := m.Memory()
+	if count == 0 || count > maxSubscriptions {
+		s[0] = errnoInval
+		return
+	}
+	subscriptions, ok1 := mem.Read(in, count*subscriptionSize)
+	answers, ok2 := mem.Read(out, count*eventSize)
+	if !ok1 || !ok2 {
+		s[0] = errnoFault
+		return
+	}
+	p := poll{answers: answers, clock: -1}
+	for ; len(subscriptions) > 0; subscriptions = subscriptions[subscriptionSize:] {
+		if !p.subscribe(subscriptions[:subscriptionSize]) {
+			s[0] = errnoInval
+			return
+		}
+	}
+	if p.ready > 0 {
+		p.clock = 0
+	}
+	if instanceOf(ctx).wait(p.events != nil, p.clock) {
+		p.say(p.events, eventRead)
+	} else if p.ready == 0 {
+		p.say(p.alarm, eventClock)
+	}
+	s[0] = errnoSuccess
+	if !mem.WriteUint32Le(result, p.ready) {
+		s[0] = errnoFault
+	}
+}
+
+// A poll is one poll_oneoff.
+type poll struct {
+	answers []byte // of the guest's memory
+	ready   uint32 // so many are given
+
+	events, alarm []byte        // the subscriptions to the events and to the first clock; nil for none
+	clock         time.Duration // until the alarm; negative for none
+}
+
+// subscribe reports false if the subscription is to nothing that there is.
+func (p *poll) subscribe(sub []byte) bool {
+	switch kind := sub[8]; {
+	case kind == eventClock:
+		if d := untilClock(sub); p.clock < 0 || d < p.clock {
+			p.clock, p.alarm = d, sub
+		}
+	case kind == eventRead && binary.LittleEndian.Uint32(sub[16:]) == abi.Events:
+		p.events = sub
+	case kind == eventRead || kind == eventWrite:
+		p.say(sub, kind)
+	default:
+		return false
+	}
+	return true
+}
+
+// say answers a subscription.
+func (p *poll) say(sub []byte, kind byte) {
+	e := p.answers[p.ready*eventSize : (p.ready+1)*eventSize]
+	copy(e, sub[:8]) // the guest's own mark
+	clear(e[8:])
+	e[10] = kind
+	p.ready++
+}
+
+// untilClock is how long a subscription to a clock waits.
+func untilClock(sub []byte) time.Duration {
+	const absolute, realtime = 1, 0
+	t := binary.LittleEndian.Uint64(sub[24:])
+	d := time.Duration(min(t, math.MaxInt64))
+	if binary.LittleEndian.Uint16(sub[40:])&absolute == 0 {
+		return d
+	}
+	if binary.LittleEndian.Uint32(sub[16:]) == realtime {
+		return max(0, time.Until(time.Unix(0, int64(d))))
+	}
+	return max(0, d-time.Duration(monotonic()))
+}
+
+var clockStart = time.Now()
+
+// monotonic is the guests' monotonic clock.
+func monotonic() int64 { return int64(time.Since(clockStart)) }
+
+// randomness is the system's, and never fails.
+type randomness struct{}
+
+func (randomness) Read(p []byte) (int, error) { return rand.Read(p) }

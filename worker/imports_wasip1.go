@@ -1,0 +1,46 @@
+package worker
+
+import "unsafe"
+
+// The functions of the host: see abi.Module.
+
+//go:wasmimport interp serve
+func hostServe(p unsafe.Pointer, size uint32)
+
+//go:wasmimport interp tick
+func hostTick()
+
+//go:wasmimport interp limits
+func hostLimits(p unsafe.Pointer)
+
+//go:wasmimport interp self
+func hostSelf() int64
+
+//go:wasmimport interp interrupted
+func hostInterrupted() uint32
+
+//go:wasmimport interp host_call
+func hostCall(name unsafe.Pointer, nameSize uint32, arg unsafe.Pointer, argSize uint32) uint32
+
+//go:wasmimport interp take
+func hostTake(p unsafe.Pointer)
+
+// The host makes every loop call tick, for which the module must import it. The linker drops what nothing refers to.
+var never bool
+
+func init() {
+	if never {
+		hostTick()
+	}
+}
+
+// take copies what the host has left to be taken.
+func take(size uint32) []byte {
+	b := make([]byte, size)
+	if size > 0 {
+		hostTake(unsafe.Pointer(&b[0]))
+	}
+	return b
+}
+
+func address(b []byte) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(b)) }

@@ -1,0 +1,14 @@
+//go:build !wasip1
+
+package worker
+
+import (
+	"context"
+	"fmt"
+)
+
+func self() int64 { return 0 }
+
+func checkpoint(ctx context.Context) error { return natively(ctx) }
+
+func bound(name string) ([]byte, error) { return nil, fmt.Errorf("%w: %q", ErrNoVar, name) }
