@@ -34,18 +34,16 @@ type queueError struct {
 	cause error // why the ctx was done; nil if nobody waited
 }
 
+// queueIs is what each kind says of a queue.
+var queueIs = map[error]string{
+	ErrQueueEmpty:               "is empty",
+	ErrQueueFull:                "is full",
+	ErrQueueNotFound:            "not found",
+	ErrItemInterpreterDestroyed: "had an item whose interpreter is gone",
+}
+
 func (e *queueError) Error() string {
-	var text string
-	switch e.kind {
-	case ErrQueueEmpty:
-		text = fmt.Sprintf("interpreters: queue %d is empty", e.id)
-	case ErrQueueFull:
-		text = fmt.Sprintf("interpreters: queue %d is full", e.id)
-	case ErrQueueNotFound:
-		text = fmt.Sprintf("interpreters: queue %d not found", e.id)
-	default:
-		text = fmt.Sprintf("%v (queue %d)", e.kind, e.id)
-	}
+	text := fmt.Sprintf("interpreters: queue %d %s", e.id, queueIs[e.kind])
 	if e.cause != nil {
 		text += ": " + e.cause.Error()
 	}
