@@ -172,3 +172,29 @@ func implementsAny(t reflect.Type, interfaces []reflect.Type) bool {
 		return t.Implements(i) || t.Kind() != reflect.Pointer && reflect.PointerTo(t).Implements(i)
 	})
 }
+
+// A Field is a field of a struct as it travels.
+type Field struct {
+	Name  string // the key in the map
+	Index []int  // as [reflect.Value.FieldByIndexErr] takes it
+}
+
+// FieldsOf lists the fields of t, those of embedded structs among them. It reports false unless values of t travel as a map of fields: t is
+// a struct, without encoding methods of its own and without the option as_array.
+func FieldsOf(t reflect.Type) ([]Field, bool) {
+	if t.Kind() != reflect.Struct || isOpaque(t) {
+		return nil, false
+	}
+	wire, asArray, err := wireFields(t)
+	if err != nil || asArray {
+		return nil, false
+	}
+	fields := make([]Field, len(wire))
+	for i, f := range wire {
+		fields[i] = Field{f.name, f.index}
+	}
+	return fields, true
+}
+
+// EncodesItself reports whether the encoding of t is up to methods of its own.
+func EncodesItself(t reflect.Type) bool { return hasEncoder(t) }
