@@ -36,8 +36,9 @@ func offerHost(ctx context.Context, r wazero.Runtime) error {
 		in.left = in.callHost(string(name), arg)
 		s[0] = uint64(len(in.left))
 	})
-	offer("queue_put", []api.ValueType{i64, i32, i32, i32, i64}, words(1), func(in *instance, m api.Module, s []uint64) {
-		s[0] = in.putQueue(int64(s[0]), in.read(m, s[1], s[2]), int32(s[3]), s[4])
+	offer("queue_put", []api.ValueType{i64, i32, i32, i32, i64}, []api.ValueType{i64}, func(in *instance, m api.Module, s []uint64) {
+		status := in.putQueue(int64(s[0]), in.read(m, s[1], s[2]), int32(s[3]), s[4])
+		s[0] = status<<32 | uint64(len(in.left))
 	})
 	offer("queue_get", []api.ValueType{i64, i64}, []api.ValueType{i64}, func(in *instance, _ api.Module, s []uint64) {
 		status := in.getQueue(int64(s[0]), s[1])
@@ -101,7 +102,7 @@ func (in *instance) stackLimit() int64 { return int64(min(maxStack, in.config.Me
 // putQueue and getQueue speak for the guest, and leave a text or the value to be taken.
 func (in *instance) putQueue(id int64, encoded []byte, unbound int32, ticket uint64) uint64 {
 	var policy *UnboundItem
-	if u := UnboundItem(unbound); u.valid() {
+	if u := UnboundItem(unbound); u.Valid() {
 		policy = &u
 	}
 	return in.queueStatus(in.port.put(id, encoded, policy, ticket), false)

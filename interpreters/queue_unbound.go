@@ -1,33 +1,27 @@
 package interpreters
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/seed7d1be1d5/concurrent/ipc/abi"
+)
 
 // An UnboundItem says what becomes of an item that is still in a queue when the interpreter that put it is gone, closed or dead
 // (Q10). Items that this program put itself are never unbound, and an item that was taken out and put again belongs to whoever put it
 // last (Q11).
-type UnboundItem int
+type UnboundItem = abi.UnboundItem
 
 const (
 	// Unbound leaves the item's place in the queue. What is got there is the value Unbound itself, into a variable of
 	// type any or UnboundItem. A variable of another type cannot hold it: the error is ErrItemInterpreterDestroyed then.
-	Unbound UnboundItem = iota
+	Unbound = abi.Unbound
 
 	// UnboundError leaves the item's place in the queue; getting it takes it out, with ErrItemInterpreterDestroyed.
-	UnboundError
+	UnboundError = abi.UnboundError
 
 	// UnboundRemove takes the item out of the queue at the moment its interpreter goes.
-	UnboundRemove
+	UnboundRemove = abi.UnboundRemove
 )
-
-func (u UnboundItem) String() string {
-	names := [...]string{"Unbound", "UnboundError", "UnboundRemove"}
-	if u >= 0 && int(u) < len(names) {
-		return names[u]
-	}
-	return fmt.Sprintf("UnboundItem(%d)", int(u))
-}
-
-func (u UnboundItem) valid() bool { return u >= Unbound && u <= UnboundRemove }
 
 // A QueueOption changes a queue, or one put.
 type QueueOption func(*queueSettings)
@@ -37,7 +31,7 @@ type queueSettings struct{ unbound UnboundItem }
 // UnboundItems sets what becomes of items whose interpreter is gone: as an option of [CreateQueue] for all of the queue's items, and as
 // an option of a put for that item. Without it that is [Unbound]. It panics if u is none of the three.
 func UnboundItems(u UnboundItem) QueueOption {
-	if !u.valid() {
+	if !u.Valid() {
 		panic(fmt.Sprintf("interpreters.UnboundItems: %v", u))
 	}
 	return func(s *queueSettings) { s.unbound = u }

@@ -37,12 +37,12 @@
 //	    The id of the interpreter.
 //	interrupted() i32
 //	    Whether the call that runs is to end: one of the Interrupt constants.
-//	queue_put(queue i64, ptr i32, size i32, unbound i32, ticket i64) status i32
+//	queue_put(queue i64, ptr i32, size i32, unbound i32, ticket i64) result i64
 //	queue_get(queue i64, ticket i64) result i64
 //	queue_cancel(ticket i64)
 //	queue_info(queue i64, ptr i32) status i32
-//	    See [QueueOK]. None of them waits. A put's unbound is -1 for the queue's own. A get's result is a status in the upper half, and how many
-//	    bytes there are to take in the lower one. Info writes two i64: how many items there are, and how many there may be.
+//	    See [QueueOK]. None of them waits. A put's unbound is -1 for the queue's own. A result is a status in the upper half, and how many bytes there are
+//	    to take in the lower one. Info writes two i64: how many items there are, and how many there may be.
 //	host_call(name i32, nameSize i32, arg i32, argSize i32) size i32
 //	    Calls a function that the host has granted. There is an answer of size bytes to take.
 //	take(ptr i32)
