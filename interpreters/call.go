@@ -72,9 +72,21 @@ func (in *instance) receive(function string, result any) (fatal, err error) {
 	err = failure.Err(function)
 	var task *futures.TaskError
 	if errors.As(err, &task) {
+		in.explain(task)
 		return nil, executionFailed(task)
 	}
 	return nil, err
+}
+
+// explain adds the cause of a done ctx where the function failed because of it: the guest does not know it.
+func (in *instance) explain(task *futures.TaskError) {
+	reason := in.reason()
+	if reason == nil || errors.Is(task, reason) {
+		return
+	}
+	if errors.Is(task, context.Canceled) || errors.Is(task, context.DeadlineExceeded) {
+		task.Causes = append(task.Causes, reason)
+	}
 }
 
 // nanoseconds is the deadline as the guest is told it; zero for none.
