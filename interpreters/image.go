@@ -14,6 +14,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
 
+	"github.com/seed7d1be1d5/concurrent/interpreters/internal/meter"
 	"github.com/seed7d1be1d5/concurrent/ipc"
 	"github.com/seed7d1be1d5/concurrent/ipc/abi"
 )
@@ -150,7 +151,11 @@ func (c *code) compile(wasm []byte) (err error) {
 	if err := errors.Join(offerWASI(ctx, c.runtime), offerHost(ctx, c.runtime)); err != nil {
 		return err
 	}
-	if c.module, err = c.runtime.CompileModule(ctx, wasm); err != nil {
+	metered, err := meter.Rewrite(wasm, meter.Options{})
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrImage, err)
+	}
+	if c.module, err = c.runtime.CompileModule(ctx, metered); err != nil {
 		return fmt.Errorf("%w: %w", ErrImage, err)
 	}
 	c.guest = isGuest(c.module)

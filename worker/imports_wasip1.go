@@ -7,9 +7,6 @@ import "unsafe"
 //go:wasmimport interp serve
 func hostServe(p unsafe.Pointer, size uint32)
 
-//go:wasmimport interp tick
-func hostTick()
-
 //go:wasmimport interp limits
 func hostLimits(p unsafe.Pointer)
 
@@ -24,15 +21,6 @@ func hostCall(name unsafe.Pointer, nameSize uint32, arg unsafe.Pointer, argSize 
 
 //go:wasmimport interp take
 func hostTake(p unsafe.Pointer)
-
-// The host makes every loop call tick, for which the module must import it. The linker drops what nothing refers to.
-var never bool
-
-func init() {
-	if never {
-		hostTick()
-	}
-}
 
 // take copies what the host has left to be taken.
 func take(size uint32) []byte {

@@ -30,7 +30,7 @@
 //	    Ends _start: the bytes are a [Hello]. Ends a call as well, with the bytes as its answer, for a guest that cannot
 //	    return from it. It never returns.
 //	tick()
-//	    Nothing to the guest. The host has the module call it in every loop, to stop it and to let others run.
+//	    Nothing to the guest. The host makes the module import it and call it from time to time, to stop it and to let others run.
 //	limits(ptr i32)
 //	    Writes two i64 there: how much memory the guest may have, and how large the stack of one goroutine may be. Zero means no limit.
 //	self() id i64
