@@ -48,6 +48,8 @@ type code struct {
 	module  wazero.CompiledModule
 	guest   bool // it has what Create needs
 
+	leastMemory uint64 // in bytes: without it the module cannot be
+
 	users int // images, interpreters, and those who wait for it; guarded by codes
 
 	offer atomic.Pointer[offer] // what the last interpreter has said of itself
@@ -158,6 +160,11 @@ func (c *code) compile(wasm []byte) (err error) {
 	if c.module, err = c.runtime.CompileModule(ctx, metered); err != nil {
 		return fmt.Errorf("%w: %w", ErrImage, err)
 	}
+	memory := c.module.ExportedMemories()["memory"]
+	if memory == nil {
+		return fmt.Errorf("%w: it does not export its memory, as WASI wants", ErrImage)
+	}
+	c.leastMemory = uint64(memory.Min()) * pageSize
 	c.guest = isGuest(c.module)
 	return nil
 }
@@ -179,7 +186,7 @@ func isGuest(m wazero.CompiledModule) bool {
 			return false
 		}
 	}
-	return m.ExportedMemories()["memory"] != nil
+	return true
 }
 
 // An offer is what a guest offers.

@@ -68,6 +68,9 @@ func instanceOf(ctx context.Context) *instance { return ctx.Value(instanceKey{})
 
 // newInstance makes an instance that has not begun to run.
 func newInstance(owner *Interpreter, c *code, config Config) (*instance, error) {
+	if config.MemoryLimit < c.leastMemory {
+		return nil, fmt.Errorf("%w: Config.MemoryLimit is %d: the module alone needs %d", ErrImage, config.MemoryLimit, c.leastMemory)
+	}
 	id := owner.id
 	in := &instance{id: id, owner: owner, code: c, config: config, memory: &memory{limit: config.MemoryLimit}, stderr: &tail{next: config.Stderr}, ticks: config.Fuel}
 	in.events.wake = make(chan struct{}, 1)

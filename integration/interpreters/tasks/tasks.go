@@ -64,3 +64,31 @@ var Panic = futures.NewFunc("tasks.Panic", func(_ context.Context, text string) 
 
 // Var is what a name is bound to, as an int.
 var Var = futures.NewFunc("tasks.Var", func(_ context.Context, name string) (int, error) { return worker.Var[int](name) })
+
+var globals = map[string]int{}
+
+func init() { All = append(All, SetGlobal, Global, Undecodable, Unencodable, Change) }
+
+var SetGlobal = futures.NewFunc("tasks.SetGlobal", func(_ context.Context, name string) (int, error) {
+	globals[name]++
+	return globals[name], nil
+})
+
+var Global = futures.NewFunc("tasks.Global", func(_ context.Context, name string) (int, error) { return globals[name], nil })
+
+// A Stubborn can be encoded, and not decoded.
+type Stubborn struct{ N int }
+
+func (Stubborn) MarshalText() ([]byte, error)  { return []byte("x"), nil }
+func (*Stubborn) UnmarshalText(b []byte) error { return errors.New("stubborn") }
+
+var Undecodable = futures.NewFunc("tasks.Undecodable", func(context.Context, Stubborn) (int, error) { return 0, nil })
+
+var Unencodable = futures.NewFunc("tasks.Unencodable", func(context.Context, int) (any, error) { return func() {}, nil })
+
+// Change changes its argument.
+var Change = futures.NewFunc("tasks.Change", func(_ context.Context, m map[string][]int) (map[string][]int, error) {
+	m["a"][0] = -1
+	m["b"] = nil
+	return m, nil
+})
