@@ -27,8 +27,8 @@ type Config struct {
 	// interpreter dies, with ErrOutOfFuel. Zero means no limit.
 	Fuel uint64
 
-	// Stdin is the guest's standard input; nil means that it is empty. The guest stands still while it reads there, so a reader that blocks is
-	// not for guests that are to be stopped.
+	// Stdin is the guest's standard input; nil means that it is empty. The guest stands still while it reads there. A read that blocks outlives
+	// a guest that is stopped: whoever gives a reader sees to its end.
 	Stdin io.Reader
 
 	// Stdout and Stderr get what the guest writes, while it waits; nil drops it. The end of the standard error is kept for [Died] in any case.

@@ -221,7 +221,7 @@ func (in *instance) moduleConfig() wazero.ModuleConfig {
 		c = c.WithStdout(in.config.Stdout)
 	}
 	if in.config.Stdin != nil {
-		c = c.WithStdin(in.config.Stdin)
+		c = c.WithStdin(&stdin{in, in.config.Stdin})
 	}
 	if in.config.FS != nil {
 		c = c.WithFSConfig(wazero.NewFSConfig().WithFSMount(in.config.FS, "/"))

@@ -72,21 +72,27 @@ func (in *instance) interrupted() uint64 {
 	}
 }
 
-// wait waits on behalf of the guest: until there is an event, if it wants events, or until the clock says so; a negative time is no clock. It
-// reports whether there are events.
-func (in *instance) wait(wantsEvents bool, clock time.Duration) bool {
+// A wait is what a guest waits for.
+type wait struct {
+	events bool            // any event
+	clock  time.Duration   // so much time; negative for none
+	ready  <-chan struct{} // something of the host; may be nil
+}
+
+// wait waits on behalf of the guest, and reports whether there are events that it waits for. It does not return if the guest is stopped.
+func (in *instance) wait(w wait) bool {
 	var alarm, over <-chan time.Time
-	if clock > 0 {
-		t := time.NewTimer(clock)
+	if w.clock > 0 {
+		t := time.NewTimer(w.clock)
 		defer t.Stop()
 		alarm = t.C
 	}
 	for {
 		in.obey()
-		if wantsEvents && in.events.any() {
+		if w.events && in.events.any() {
 			return true
 		}
-		if clock == 0 {
+		if w.clock == 0 {
 			return false
 		}
 		done := in.run.ctx.Done()
@@ -97,13 +103,15 @@ func (in *instance) wait(wantsEvents bool, clock time.Duration) bool {
 				over = t.C
 			}
 			done = nil
-		} else if clock < 0 && done == nil && !in.port.waits() {
-			in.deadlocked(wantsEvents)
+		} else if w.clock < 0 && w.ready == nil && done == nil && !in.port.waits() {
+			in.deadlocked(w.events)
 			continue
 		}
 		select {
 		case <-in.events.wake:
 		case <-alarm:
+			return false
+		case <-w.ready:
 			return false
 		case <-done: // obey sees to it
 		case <-over: // obey sees to it
@@ -112,8 +120,8 @@ func (in *instance) wait(wantsEvents bool, clock time.Duration) bool {
 }
 
 // deadlocked lets the guest say on its standard error who waits for what, if it can, and stops it otherwise.
-func (in *instance) deadlocked(wantsEvents bool) {
-	if !wantsEvents || in.run.deadlock {
+func (in *instance) deadlocked(listens bool) {
+	if !listens || in.run.deadlock {
 		in.stop(errDeadlock)
 	}
 	in.run.deadlock = true

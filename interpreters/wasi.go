@@ -147,7 +147,7 @@ func pollOneoff(ctx context.Context, m api.Module, s []uint64) {
 	if p.ready > 0 {
 		p.clock = 0
 	}
-	if instanceOf(ctx).wait(p.events != nil, p.clock) {
+	if instanceOf(ctx).wait(wait{events: p.events != nil, clock: p.clock}) {
 		p.say(p.events, eventRead)
 	} else if p.ready == 0 {
 		p.say(p.alarm, eventClock)

@@ -5,8 +5,27 @@ import (
 	"fmt"
 	"runtime"
 
+	"github.com/seed7d1be1d5/concurrent/ipc"
 	"github.com/seed7d1be1d5/concurrent/ipc/abi"
 )
+
+const inGuest = true
+
+func callHost(name string, arg, result any) error {
+	encoded, err := ipc.AppendValue(nil, arg)
+	if err != nil {
+		return err
+	}
+	answer := take(hostCall(address([]byte(name)), uint32(len(name)), address(encoded), uint32(len(encoded))))
+	if answer[0] == abi.AnswerValue {
+		return ipc.DecodeValue(answer[1:], result)
+	}
+	var failure ipc.Failure
+	if err := ipc.DecodeValue(answer[1:], &failure); err != nil {
+		return err
+	}
+	return failure.Err(name)
+}
 
 func self() int64 { return hostSelf() }
 

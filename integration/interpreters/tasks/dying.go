@@ -11,7 +11,7 @@ import (
 )
 
 func init() {
-	All = append(All, Exit, GoPanic, Eat, Recurse, Depth, Block, Goexit, Spin, SpinPolitely, Sleep, Listen, Churn, Args, Write)
+	All = append(All, Exit, GoPanic, Eat, Recurse, Depth, Block, Goexit, Spin, SpinPolitely, Sleep, Listen, Churn)
 }
 
 var Exit = futures.NewFunc("tasks.Exit", func(_ context.Context, status int) (struct{}, error) {
@@ -110,37 +110,4 @@ var Sleep = futures.NewFunc("tasks.Sleep", func(_ context.Context, d time.Durati
 var Listen = futures.NewFunc("tasks.Listen", func(ctx context.Context, _ struct{}) (struct{}, error) {
 	<-ctx.Done()
 	return struct{}{}, ctx.Err()
-})
-
-// Surroundings is what a guest sees of the world.
-type Surroundings struct {
-	Args, Env []string
-	Files     []string // names in the root folder
-	FilesErr  string
-	Cwd       string
-	Host      string
-	Time      time.Time
-	Stdin     []byte
-}
-
-var Args = futures.NewFunc("tasks.Args", func(context.Context, struct{}) (s Surroundings, err error) {
-	s.Args, s.Env, s.Time = os.Args, os.Environ(), time.Now()
-	s.Host, _ = os.Hostname()
-	entries, err := os.ReadDir("/")
-	if err != nil {
-		s.FilesErr = err.Error()
-	}
-	for _, e := range entries {
-		s.Files = append(s.Files, e.Name())
-	}
-	return s, nil
-})
-
-// Write writes to the standard output and the standard error.
-var Write = futures.NewFunc("tasks.Write", func(_ context.Context, text string) (struct{}, error) {
-	_, err := os.Stdout.WriteString(text)
-	if err == nil {
-		_, err = os.Stderr.WriteString(text)
-	}
-	return struct{}{}, err
 })

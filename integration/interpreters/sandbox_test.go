@@ -1,0 +1,144 @@
+package interpreters_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/integration/interpreters/tasks"
+	"github.com/seed7d1be1d5/concurrent/interpreters"
+)
+
+func TestNothingIsGrantedByDefault(t *testing.T) {
+	t.Setenv("SECRET", "x")
+	ip := create(t, interpreters.Config{})
+	s, err := interpreters.Call(within(t), ip, tasks.Look, struct{}{})
+	require.NoError(t, err)
+	assert.Empty(t, s.Env)
+	assert.Empty(t, s.Files)
+	assert.NotEmpty(t, s.FilesErr)
+
+	file := t.TempDir() + "/file"
+	require.NoError(t, os.WriteFile(file, []byte("secret"), 0o600))
+	for _, name := range []string{file, "/etc/passwd", "../../../../etc/passwd", "/dev/stdin", "."} {
+		_, err = interpreters.Call(within(t), ip, tasks.ReadFile, name)
+		assert.Error(t, err, name)
+		_, err = interpreters.Call(within(t), ip, tasks.WriteFile, name)
+		assert.Error(t, err, name)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	_, err = interpreters.Call(within(t), ip, tasks.Dial, l.Addr().String())
+	assert.Error(t, err)
+	in, err := interpreters.Call(within(t), ip, tasks.ReadStdin, struct{}{})
+	require.NoError(t, err)
+	assert.Empty(t, in)
+	_, err = interpreters.Call(within(t), ip, tasks.AskHost, "x")
+	assert.ErrorIs(t, err, futures.ErrNoBody)
+}
+
+func TestTimeAndRandomnessAreReal(t *testing.T) {
+	a, b := create(t, interpreters.Config{}), create(t, interpreters.Config{})
+	seen := map[string]bool{}
+	for _, ip := range []*interpreters.Interpreter{a, b, a, b} {
+		s, err := interpreters.Call(within(t), ip, tasks.Look, struct{}{})
+		require.NoError(t, err)
+		seen[string(s.Random)] = true
+	}
+	assert.Len(t, seen, 4)
+	before := time.Now()
+	now, err := interpreters.Call(within(t), a, tasks.Now, struct{}{})
+	require.NoError(t, err)
+	assert.WithinRange(t, now, before.Add(-time.Millisecond), time.Now().Add(time.Millisecond))
+}
+
+func TestConfigGrants(t *testing.T) {
+	sentinel := errors.New("the host refuses")
+	var current *interpreters.Interpreter
+	var ip *interpreters.Interpreter
+	granted := futures.NewFunc("tasks.Granted", func(ctx context.Context, text string) (string, error) {
+		current = interpreters.GetCurrent(ctx)
+		switch text {
+		case "fail":
+			return "", sentinel
+		case "panic":
+			panic("in the host")
+		case "again": // from within itself
+			_, err := interpreters.Call(ctx, ip, tasks.Add, tasks.Pair{})
+			return "", err
+		}
+		return strings.ToUpper(text), nil
+	})
+	ip = create(t, interpreters.Config{
+		Env: []string{"A=b", "C=d=e"}, Stdin: strings.NewReader("input"), HostFuncs: []futures.Callable{granted},
+		FS: fstest.MapFS{"dir/file": {Data: []byte("text")}},
+	})
+	s, err := interpreters.Call(within(t), ip, tasks.Look, struct{}{})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"A=b", "C=d=e"}, s.Env)
+	assert.Equal(t, []string{"dir"}, s.Files)
+
+	text, err := interpreters.Call(within(t), ip, tasks.ReadFile, "/dir/file")
+	require.NoError(t, err)
+	assert.Equal(t, "text", text)
+	_, err = interpreters.Call(within(t), ip, tasks.WriteFile, "/dir/file")
+	assert.Error(t, err, "it is there to read")
+	text, err = interpreters.Call(within(t), ip, tasks.ReadStdin, struct{}{})
+	require.NoError(t, err)
+	assert.Equal(t, "input", text)
+
+	text, err = interpreters.Call(within(t), ip, tasks.AskHost, "loud")
+	require.NoError(t, err)
+	assert.Equal(t, "LOUD", text)
+	assert.Same(t, ip, current, "row N3")
+	_, err = interpreters.Call(within(t), ip, tasks.AskHost, "fail")
+	assert.ErrorContains(t, err, "the host refuses")
+	_, err = interpreters.Call(within(t), ip, tasks.AskHost, "panic")
+	assert.ErrorContains(t, err, "in the host")
+	_, err = interpreters.Call(within(t), ip, tasks.AskHost, "again")
+	assert.ErrorContains(t, err, "already running")
+	assert.False(t, ip.IsRunning())
+}
+
+func TestAKilledGuestCancelsTheHostsFunction(t *testing.T) {
+	sentinel := errors.New("enough")
+	began := make(chan struct{})
+	granted := futures.NewFunc("tasks.Granted", func(ctx context.Context, _ string) (string, error) {
+		close(began)
+		<-ctx.Done()
+		return "", context.Cause(ctx)
+	})
+	ip := create(t, interpreters.Config{HostFuncs: []futures.Callable{granted}})
+	over := make(chan error)
+	go func() {
+		_, err := interpreters.Call(context.Background(), ip, tasks.AskHost, "")
+		over <- err
+	}()
+	<-began
+	ip.Kill(sentinel)
+	err := <-over
+	var died *interpreters.Died
+	require.ErrorAs(t, err, &died)
+	assert.ErrorIs(t, err, sentinel)
+}
+
+func TestAReaderThatBlocksDoesNotKeepAKilledGuest(t *testing.T) {
+	r, w := io.Pipe()
+	defer w.Close()
+	ip := create(t, interpreters.Config{Stdin: r, Grace: -1})
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	_, err := interpreters.Call(ctx, ip, tasks.ReadStdin, struct{}{})
+	assert.ErrorIs(t, err, context.DeadlineExceeded)
+}
