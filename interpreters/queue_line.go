@@ -32,6 +32,7 @@ type waiter struct {
 	ticket uint64
 	queue  *Queue
 	line   *line
+	asleep bool // it was taken out of the line: see queuePort
 }
 
 func (l *line) join(w *waiter) { w.at = l.waiting.PushBack(w) }

@@ -2,6 +2,7 @@ package interpreters
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -21,6 +22,9 @@ import (
 // A guest may use the queues whose handles it was given, and no others, whatever ids it makes up. So every value that goes into the guest
 // passes through admit, and every value that comes out of it through check, except those of put and get, which do so themselves.
 //
+// A guest runs only while it is called. In between it is asleep: what it was rung for would wait for it, and everybody behind for that. So
+// its tickets are out of their lines until it is called again, and then are all worth a look.
+//
 // What a guest puts is memory of the host, which no limit on the guest's own memory would bound: see limit.
 //
 // Its methods are called by one goroutine at a time, the one that runs the guest. It has no goroutine of its own.
@@ -36,7 +40,7 @@ type queuePort struct {
 	waiters map[uint64]*waiter // by ticket
 }
 
-// newQueuePort makes the port of interpreter owner, which must be closed. ring is called with the lock of a queue held, from any goroutine,
+// newQueuePort makes the port of interpreter owner, which must be closed. ring may be called with the lock of a queue held, from any goroutine,
 // also from within a call of the port: it must return at once, call no method of a port or a queue, and take no lock that is held
 // around such a call.
 func newQueuePort(owner int64, limit int64, ring func(ticket uint64)) *queuePort {
@@ -167,6 +171,29 @@ func (p *queuePort) cancel(ticket uint64) {
 	w.queue.settle()
 }
 
+// sleep is called when the guest has returned from a call, and does not run any more.
+func (p *queuePort) sleep() {
+	for _, w := range p.waiters {
+		if !w.asleep {
+			w.queue.mu.Lock()
+			w.line.leave(w)
+			w.asleep = true
+			w.queue.settle()
+			w.queue.mu.Unlock()
+		}
+	}
+}
+
+// wake is called before the guest is called again. A port is awake when it is made.
+func (p *queuePort) wake() {
+	if len(p.waiters) == 0 {
+		return
+	}
+	for _, ticket := range slices.Sorted(maps.Keys(p.waiters)) {
+		p.ring(ticket)
+	}
+}
+
 // close is the interpreter's end, however it came about: its tickets are cancelled, and the items that it has put and nobody has taken
 // are dealt with by their policies. The guest must have stopped.
 func (p *queuePort) close() {
@@ -228,10 +255,11 @@ func (p *queuePort) waiter(ticket uint64, q *Queue, l *line) *waiter {
 func (p *queuePort) lineUp(w *waiter) {
 	switch {
 	case w == nil:
-	case p.waiters[w.ticket] == w:
+	case p.waiters[w.ticket] == w && !w.asleep:
 		w.line.rejoin(w)
 	default:
 		p.waiters[w.ticket] = w
+		w.asleep = false
 		w.line.join(w)
 	}
 }
@@ -239,6 +267,8 @@ func (p *queuePort) lineUp(w *waiter) {
 func (p *queuePort) spend(w *waiter) {
 	if w != nil && p.waiters[w.ticket] == w {
 		delete(p.waiters, w.ticket)
-		w.line.leave(w)
+		if !w.asleep {
+			w.line.leave(w)
+		}
 	}
 }

@@ -290,6 +290,7 @@ func TestATicketThatIsCancelledAfterItRangLosesNothing(t *testing.T) {
 	for name, end := range map[string]func(*guest, *Queue){
 		"cancelled":             func(g *guest, _ *Queue) { g.cancel(1) },
 		"dead":                  func(g *guest, _ *Queue) { g.close() },
+		"asleep":                func(g *guest, _ *Queue) { g.sleep() },
 		"waiting elsewhere now": func(g *guest, _ *Queue) { g.line(t, newTestQueueFor(t, g), 1) },
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -343,6 +344,48 @@ func TestASlowGuestHoldsUpOneItemOnly(t *testing.T) {
 		assert.Equal(t, "a", <-behind)
 		assert.Equal(t, "b", g.mustGet(t, q, 1))
 	})
+}
+
+func TestTheTicketsOfASleeperWaitForIt(t *testing.T) {
+	q, full := newTestQueue(t, 0), newTestQueue(t, 1)
+	require.NoError(t, full.PutNoWait("first"))
+	g, other := newGuest(t, q, full), newGuest(t, q)
+	g.line(t, q, 1)
+	g.line(t, q, 2)
+	require.ErrorIs(t, g.put(full.id, encoded(t, "second"), nil, 3), ErrQueueFull)
+	g.sleep()
+	g.sleep() // after a call that was too short to look
+	other.line(t, q, 1)
+	require.NoError(t, q.PutNoWait("a"))
+	require.NoError(t, q.PutNoWait("b"))
+	assert.Equal(t, []any{"first"}, drain(t, full))
+	g.rings(t)
+	other.rings(t, 1)
+
+	g.wake()
+	g.rings(t, 1, 2, 3)
+	require.NoError(t, g.put(full.id, encoded(t, "second"), nil, 3))
+	assert.Equal(t, "a", g.mustGet(t, q, 2))
+	g.cancel(1)
+	assert.Equal(t, "b", other.mustGet(t, q, 1))
+	other.line(t, q, 1)
+	g.line(t, q, 4)
+	assert.Zero(t, q.getters.told)
+	require.NoError(t, q.PutNoWait("c"))
+	other.rings(t, 1)
+	g.rings(t)
+
+	g.sleep()
+	g.wake()
+	g.rings(t, 4)
+	assert.Equal(t, "c", other.mustGet(t, q, 1))
+	g.line(t, q, 4)
+	require.NoError(t, q.PutNoWait("d"))
+	g.rings(t, 4)
+	g.close()
+	assert.Zero(t, q.getters.told)
+	assert.Zero(t, q.getters.waiting.Len())
+	assert.Equal(t, []any{"d"}, drain(t, q))
 }
 
 func TestCloseTellsTheTickets(t *testing.T) {
@@ -465,8 +508,12 @@ func (g *guest) serve(t *testing.T, q *Queue, got chan<- int) {
 		}
 	}
 	for ticket := range g.rung {
-		if rand.IntN(3) == 0 {
+		switch rand.IntN(5) {
+		case 0:
 			g.cancel(ticket)
+		case 1:
+			g.sleep()
+			g.wake()
 		}
 		if !lineUp(ticket) {
 			return
