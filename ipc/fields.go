@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/vmihailenco/msgpack/v5"
 )
@@ -179,21 +180,33 @@ type Field struct {
 	Index []int  // as [reflect.Value.FieldByIndexErr] takes it
 }
 
+// fieldsOf holds the []Field of every type that FieldsOf was asked for; nil if there are none.
+var fieldsOf sync.Map
+
 // FieldsOf lists the fields of t, those of embedded structs among them. It reports false unless values of t travel as a map of fields: t is
-// a struct, without encoding methods of its own and without the option as_array.
+// a struct, without encoding methods of its own and without the option as_array. The list is not to be changed.
 func FieldsOf(t reflect.Type) ([]Field, bool) {
-	if t.Kind() != reflect.Struct || isOpaque(t) {
+	if t.Kind() != reflect.Struct {
 		return nil, false
 	}
+	known, ok := fieldsOf.Load(t)
+	if !ok {
+		known, _ = fieldsOf.LoadOrStore(t, listFields(t))
+	}
+	fields := known.([]Field)
+	return fields, fields != nil
+}
+
+func listFields(t reflect.Type) []Field {
 	wire, asArray, err := wireFields(t)
-	if err != nil || asArray {
-		return nil, false
+	if err != nil || asArray || isOpaque(t) {
+		return nil
 	}
 	fields := make([]Field, len(wire))
 	for i, f := range wire {
 		fields[i] = Field{f.name, f.index}
 	}
-	return fields, true
+	return fields
 }
 
 // EncodesItself reports whether the encoding of t is up to methods of its own.

@@ -4,15 +4,12 @@ import (
 	"context"
 
 	"go.starlark.net/starlark"
+
+	"github.com/seed7d1be1d5/concurrent/worker"
 )
 
 // checkpoint returns why ctx is done, or nil.
-func checkpoint(ctx context.Context) error {
-	if ctx.Err() == nil {
-		return nil
-	}
-	return context.Cause(ctx)
-}
+func checkpoint(ctx context.Context) error { return worker.Checkpoint(ctx) }
 
 // asQueue is the queue whose handle v is; nil if it is none.
 var asQueue = func(v any) queue { return nil }
