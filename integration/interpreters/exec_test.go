@@ -102,7 +102,7 @@ func TestAnEndlessScriptIsStoppedInTime(t *testing.T) {
 	err = <-done
 	require.Error(t, err)
 	var died *interpreters.Died
-	assert.False(t, errors.As(err, &died), "%v", err)
+	assert.NotErrorAs(t, err, &died)
 	assert.ErrorIs(t, err, context.Canceled)
 	require.NoError(t, ip.Exec(within(t), "n > 0 or fail()"))
 }

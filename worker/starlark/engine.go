@@ -10,6 +10,7 @@ import (
 	"go.starlark.net/syntax"
 
 	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/worker"
 	"github.com/seed7d1be1d5/concurrent/worker/internal/engine"
 )
 
@@ -64,7 +65,7 @@ func (m *machine) Exec(ctx context.Context, code string) error {
 	if err != nil {
 		return notCompiled(err, code)
 	}
-	if err := checkpoint(ctx); err != nil {
+	if err := worker.Checkpoint(ctx); err != nil {
 		return failed(err, err)
 	}
 	var stopped error
@@ -75,7 +76,7 @@ func (m *machine) Exec(ctx context.Context, code string) error {
 	thread.OnMaxSteps = func(*starlark.Thread) {
 		thread.SetMaxExecutionSteps(thread.ExecutionSteps() + stepsBetweenLooks)
 		if stopped == nil {
-			if stopped = checkpoint(ctx); stopped == nil && thread.CallStackDepth() > maxCalls {
+			if stopped = worker.Checkpoint(ctx); stopped == nil && thread.CallStackDepth() > maxCalls {
 				stopped = &raised{"RecursionError", "maximum recursion depth exceeded"}
 			}
 		}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -19,25 +18,9 @@ import (
 	"github.com/seed7d1be1d5/concurrent/futures"
 	"github.com/seed7d1be1d5/concurrent/interpreters"
 	"github.com/seed7d1be1d5/concurrent/ipc"
+	"github.com/seed7d1be1d5/concurrent/worker"
 	"github.com/seed7d1be1d5/concurrent/worker/internal/engine"
 )
-
-type hostQueue struct{ *interpreters.Queue }
-
-func (q hostQueue) Put(ctx context.Context, v any) error { return q.Queue.Put(ctx, v) }
-func (q hostQueue) PutNoWait(v any) error                { return q.Queue.PutNoWait(v) }
-
-// TestMain lets scripts have the queues of the host, which work in any program.
-func TestMain(m *testing.M) {
-	asQueue = func(v any) queue {
-		if q, ok := v.(*interpreters.Queue); ok {
-			return hostQueue{q}
-		}
-		return nil
-	}
-	isUnbound = func(v any) bool { return v == interpreters.Unbound }
-	os.Exit(m.Run())
-}
 
 type (
 	pair struct {
@@ -77,7 +60,7 @@ var funcs = []futures.Callable{
 	futures.NewFunc("crash", body(func(n int) (int, error) { return []int{}[n], nil })),
 	futures.NewFunc("channel", body(func(struct{}) (chan int, error) { return make(chan int), nil })),
 	futures.NewFunc("wait", func(ctx context.Context, _ struct{}) (int, error) { <-ctx.Done(); return 0, context.Cause(ctx) }),
-	futures.NewFunc("inner", body(func(q *interpreters.Queue) (string, error) { return q.String(), nil })),
+	futures.NewFunc("same", body(func(q *worker.Queue) (*worker.Queue, error) { return q, nil })),
 }
 
 type script struct {
@@ -391,7 +374,7 @@ func withQueue(t *testing.T, maxsize int) (script, *interpreters.Queue) {
 	s := newScript(t)
 	q := interpreters.CreateQueue(maxsize)
 	t.Cleanup(func() { _ = q.Close() }) // the test may have closed it
-	require.NoError(t, s.Bind(map[string]any{"q": q}))
+	require.NoError(t, s.Bind(map[string]any{"q": worker.QueueOf(q)}))
 	return s, q
 }
 
@@ -426,17 +409,17 @@ func TestAScriptUsesQueues(t *testing.T) {
 	assert.ErrorIs(t, f, interpreters.ErrQueueNotFound)
 }
 
-func TestQueueHandlesTravelThroughScripts(t *testing.T) {
+func TestQueuesTravelThroughScripts(t *testing.T) {
 	s, q := withQueue(t, 0)
 	other := interpreters.CreateQueue(0)
 	defer other.Close()
-	require.NoError(t, q.PutNoWait([]any{other, q}))
-	s.says("True False True", "o, same = q.get(); print(same == q, o == q, o != q)")
+	require.NoError(t, s.Bind(map[string]any{"o": worker.QueueOf(other)}))
+	s.says("True False True", "print(same(q) == q, o == q, o != q)")
 	s.run("q.put({'other': o}); d = {o: 1, q: 2}")
 	back, err := interpreters.GetAs[map[string]*interpreters.Queue](t.Context(), q)
 	require.NoError(t, err)
 	assert.Same(t, other, back["other"])
-	s.says(other.String()+" 1", "print(inner(o), d[o])")
+	s.says(other.String()+" 1", "print(o, d[same(o)])")
 }
 
 func TestAScriptWaitsForAnItem(t *testing.T) {
@@ -481,6 +464,6 @@ func TestTimeoutsAreNotCutToSeconds(t *testing.T) {
 
 func TestAnUnboundItemIsUNBOUND(t *testing.T) {
 	s := newScript(t)
-	require.NoError(t, s.Bind(map[string]any{"item": interpreters.Unbound}))
+	require.NoError(t, s.Bind(map[string]any{"item": worker.Unbound}))
 	s.says("UNBOUND True False", "print(item, item == UNBOUND, 1 == UNBOUND)")
 }

@@ -8,20 +8,9 @@ import (
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
-)
 
-// A queue is what a script needs of a *worker.Queue.
-type queue interface {
-	ID() int64
-	MaxSize() int
-	QSize() int
-	Empty() bool
-	Full() bool
-	Put(ctx context.Context, v any) error
-	PutNoWait(v any) error
-	Get(ctx context.Context, into any) error
-	GetNoWait(into any) error
-}
+	"github.com/seed7d1be1d5/concurrent/worker"
+)
 
 // An interrupted wait is one whose ctx, the script's, was done.
 type interrupted struct{ cause error }
@@ -29,13 +18,20 @@ type interrupted struct{ cause error }
 func (e *interrupted) Error() string { return e.cause.Error() }
 func (e *interrupted) Unwrap() error { return e.cause }
 
-// A queueValue is a queue in a script.
-type queueValue struct {
-	queue
-	handle any // as it came, and travels
+// fromQueueing makes a value of what has to do with queues; nil of all else.
+func fromQueueing(v any) starlark.Value {
+	if q, ok := v.(*worker.Queue); ok {
+		return queueValue{q}
+	}
+	if v == worker.Unbound {
+		return unbound{}
+	}
+	return nil
 }
 
-func (q queueValue) String() string        { return fmt.Sprintf("Queue(%d)", q.ID()) }
+// A queueValue is a queue in a script.
+type queueValue struct{ *worker.Queue }
+
 func (q queueValue) Type() string          { return "Queue" }
 func (q queueValue) Freeze()               {}
 func (q queueValue) Truth() starlark.Bool  { return true }

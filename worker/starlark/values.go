@@ -196,7 +196,7 @@ func toDepth(v starlark.Value, depth int) (any, error) {
 	case startime.Time:
 		return time.Time(v), nil
 	case queueValue:
-		return v.handle, nil
+		return v.Queue, nil
 	case *starlark.Dict:
 		return toMap(v, depth)
 	case *starlarkstruct.Struct:
