@@ -33,6 +33,7 @@ type waiter struct {
 	queue  *Queue
 	line   *line
 	asleep bool // it was taken out of the line: see queuePort
+	rung   bool // and has not looked since
 }
 
 func (l *line) join(w *waiter) { w.at = l.waiting.PushBack(w) }
@@ -43,7 +44,7 @@ func (l *line) next() *waiter {
 	w.at = nil
 	if w.port != nil {
 		l.told++
-		w.port.ring(w.ticket)
+		w.tell()
 	}
 	return w
 }
@@ -63,6 +64,14 @@ func (l *line) rejoin(w *waiter) {
 	if w.at == nil {
 		l.told--
 		w.at = l.waiting.PushFront(w)
+	}
+}
+
+// tell rings a guest.
+func (w *waiter) tell() {
+	if !w.rung {
+		w.rung = true
+		w.port.ring(w.ticket)
 	}
 }
 

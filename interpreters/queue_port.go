@@ -42,7 +42,7 @@ type queuePort struct {
 
 // newQueuePort makes the port of interpreter owner, which must be closed. ring may be called with the lock of a queue held, from any goroutine,
 // also from within a call of the port: it must return at once, call no method of a port or a queue, and take no lock that is held
-// around such a call.
+// around such a call. A ticket is rung once until the guest has looked, so what was rung must not be forgotten while the guest sleeps.
 func newQueuePort(owner int64, limit int64, ring func(ticket uint64)) *queuePort {
 	return &queuePort{owner: owner, limit: limit, ring: ring, granted: map[int64]*Queue{}, waiters: map[uint64]*waiter{}}
 }
@@ -108,7 +108,10 @@ func (p *queuePort) put(id int64, encoded []byte, unbound *UnboundItem, ticket u
 	if unbound != nil {
 		it.unbound = *unbound
 	}
-	w := p.waiter(ticket, q, &q.putters)
+	w, err := p.waiter(ticket, q, &q.putters)
+	if err != nil {
+		return err
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.room() == 0 && q.open() == nil {
@@ -123,15 +126,18 @@ func (p *queuePort) put(id int64, encoded []byte, unbound *UnboundItem, ticket u
 	return q.tryPut(it)
 }
 
-// get takes an item. If its interpreter is gone the error matches [ErrItemInterpreterDestroyed], and unbound is true if the policy is to
-// show that as a value: see [Unbound].
+// get takes an item. Beyond what [Queue.GetNoWait] has to say, the error can be errQueueLimit. If the item's interpreter is gone it matches
+// [ErrItemInterpreterDestroyed], and unbound is true if the policy is to show that as a value: see [Unbound].
 func (p *queuePort) get(id int64, ticket uint64) (encoded []byte, unbound bool, err error) {
 	q, err := p.find(id)
 	if err != nil {
 		p.cancel(ticket)
 		return nil, false, err
 	}
-	w := p.waiter(ticket, q, &q.getters)
+	w, err := p.waiter(ticket, q, &q.getters)
+	if err != nil {
+		return nil, false, err
+	}
 	q.mu.Lock()
 	if len(q.items) == 0 && q.open() == nil {
 		p.lineUp(w)
@@ -190,7 +196,7 @@ func (p *queuePort) wake() {
 		return
 	}
 	for _, ticket := range slices.Sorted(maps.Keys(p.waiters)) {
-		p.ring(ticket)
+		p.waiters[ticket].tell()
 	}
 }
 
@@ -236,18 +242,24 @@ func (p *queuePort) forgetQueue(id int64) {
 	delete(p.granted, id)
 }
 
+// maxTickets is how many tickets may be in line at once: more than a guest has memory for goroutines, and not so many that the host would feel it.
+const maxTickets = 1 << 17
+
 // waiter is the waiter of a ticket; nil for none. A ticket that waits somewhere else is taken from there.
-func (p *queuePort) waiter(ticket uint64, q *Queue, l *line) *waiter {
+func (p *queuePort) waiter(ticket uint64, q *Queue, l *line) (*waiter, error) {
 	if ticket == 0 {
-		return nil
+		return nil, nil
 	}
 	if w := p.waiters[ticket]; w != nil {
 		if w.line == l {
-			return w
+			return w, nil
 		}
 		p.cancel(ticket)
 	}
-	return &waiter{port: p, ticket: ticket, queue: q, line: l}
+	if len(p.waiters) == maxTickets {
+		return nil, fmt.Errorf("%w: interpreter %d waits with %d tickets, which is all that it may have", errQueueLimit, p.owner, maxTickets)
+	}
+	return &waiter{port: p, ticket: ticket, queue: q, line: l}, nil
 }
 
 // lineUp and spend are called with the mu of the waiter's queue held; without a waiter they do nothing.
@@ -261,6 +273,9 @@ func (p *queuePort) lineUp(w *waiter) {
 		p.waiters[w.ticket] = w
 		w.asleep = false
 		w.line.join(w)
+	}
+	if w != nil {
+		w.rung = false
 	}
 }
 

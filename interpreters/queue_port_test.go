@@ -363,6 +363,8 @@ func TestTheTicketsOfASleeperWaitForIt(t *testing.T) {
 	other.rings(t, 1)
 
 	g.wake()
+	g.sleep()
+	g.wake()
 	g.rings(t, 1, 2, 3)
 	require.NoError(t, g.put(full.id, encoded(t, "second"), nil, 3))
 	assert.Equal(t, "a", g.mustGet(t, q, 2))
@@ -465,6 +467,23 @@ func TestWhatAGuestPutsIsBounded(t *testing.T) {
 	g.close()
 	assert.Zero(t, g.queued.Load())
 	assert.Equal(t, []any{Unbound}, drain(t, other))
+}
+
+func TestTheTicketsOfAGuestAreBounded(t *testing.T) {
+	q := newTestQueue(t, 0)
+	g := newGuest(t, q)
+	for ticket := range uint64(maxTickets) {
+		g.line(t, q, ticket+1)
+	}
+	_, _, err := g.get(q.id, maxTickets+1)
+	assert.ErrorIs(t, err, errQueueLimit)
+	_, _, err = g.get(q.id, 0)
+	assert.ErrorIs(t, err, ErrQueueEmpty)
+	g.line(t, q, 5)
+	g.cancel(7)
+	g.line(t, q, maxTickets+1)
+	g.close()
+	assert.Zero(t, q.getters.waiting.Len())
 }
 
 func TestNothingIsLeftOfAPort(t *testing.T) {
