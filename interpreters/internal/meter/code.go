@@ -18,7 +18,7 @@ func (m *module) encodeCode(r *reader) []byte {
 		r.fail(r.at, "code of %d functions where %d are declared", n, len(own))
 		return nil
 	}
-	dst := appendU32(make([]byte, 0, r.left()+r.left()/4), uint32(n))
+	dst := appendU32(make([]byte, 0, r.left()+r.left()/4), uint32(len(m.functions)))
 	f := &function{module: m}
 	for i := range n {
 		body := r.part()
@@ -30,14 +30,17 @@ func (m *module) encodeCode(r *reader) []byte {
 		dst = f.append(dst)
 	}
 	r.done("the code section")
+	for i := range m.importedFunctions {
+		dst = m.appendGate(dst, i)
+	}
 	return dst
 }
 
 // A block is what a label stands for: a block, a loop, one branch of an if, or the function.
 type block struct {
 	op     byte
-	loop   int // among the function's loops
-	atElse int // of an if: the path before it
+	loop   int // its number among the function's loops
+	atElse int // of an if: the path up to it
 	atEnd  int // the longest path of those that jump to the end
 }
 
@@ -57,18 +60,15 @@ type function struct {
 	code      reader
 	loops     []bool // whether a branch goes back to the loop
 	entryLoop bool   // one of these is entered whenever the function is
-	loopsBack bool   // there is one at all
 	calls     bool
-	lengths   bool // it has instructions that work as long as an operand says
 
 	// What the second pass writes.
 	out     []byte
 	copied  int // how far the code is in out
 	path    int
-	charges bool // there are units in it
-
-	load, store []byte // the counter to the local that stands for it, and back
-	unit        []byte // one unit
+	unit    []byte // what a unit is in code
+	charges bool   // there are units, and the local that they use
+	lengths bool   // there are charges by length, and the local that they use
 }
 
 // read is the first pass: it checks the code and finds out about its loops.
@@ -92,7 +92,7 @@ func (f *function) read(r *reader, params int) {
 		r.fail(at, "more locals in all functions together than the module has bytes")
 		return
 	}
-	f.loops, f.entryLoop, f.loopsBack, f.calls, f.lengths = f.loops[:0], false, false, false, false
+	f.loops, f.entryLoop, f.calls = f.loops[:0], false, false
 	f.blocks = append(f.blocks[:0], block{})
 	straight := true // what comes next is executed whenever the function is entered
 	entryLoops := 0
@@ -138,13 +138,10 @@ func (f *function) read(r *reader, params int) {
 			if f.in.index >= f.locals {
 				r.fail(at, "there is no local %d", f.in.index)
 			}
-		case opMisc:
-			f.lengths = f.lengths || workPerUnit(f.in.sub) != 0
 		}
 	}
 	r.done("the code of a function")
 	for i, back := range f.loops {
-		f.loopsBack = f.loopsBack || back
 		f.entryLoop = f.entryLoop || back && i < entryLoops
 	}
 }
@@ -164,7 +161,7 @@ func (f *function) readBranch(r *reader, at int, label uint32) {
 }
 
 // workPerUnit is how far, as a shift, the last operand of an instruction is divided to get its units; zero if it has none.
-func workPerUnit(misc byte) int32 {
+func workPerUnit(misc byte) byte {
 	switch misc {
 	case miscMemoryInit, miscMemoryCopy, miscMemoryFill:
 		return 6
@@ -175,22 +172,11 @@ func workPerUnit(misc byte) int32 {
 }
 
 // append is the second pass: it writes the function with units in it, and with its size before it.
-//
-// The counter is a global. A function with loops keeps it in a local, and writes it back only where somebody else may see it: before
-// calls and returns. Others load and store it for each unit.
 func (f *function) append(dst []byte) []byte {
-	counter, length := f.locals, f.locals+1
-	f.load = appendU32(append(appendU32(append(f.load[:0], opGlobalGet), uint32(f.globals)), opLocalSet), counter)
-	f.store = appendU32(append(appendU32(append(f.store[:0], opLocalGet), counter), opGlobalSet), uint32(f.globals))
-	f.unit = f.appendUnit(f.unit[:0], counter)
-
 	r := &f.code
-	f.out, f.copied, f.charges = f.out[:0], r.at, f.loopsBack
+	f.out, f.copied, f.path = f.out[:0], r.at, 0
+	f.unit, f.charges, f.lengths = f.appendUnit(f.unit[:0], f.locals), false, false
 	f.blocks = append(f.blocks[:0], block{atEnd: unreachable})
-	f.path = 0
-	if f.loopsBack {
-		f.out = append(f.out, f.load...)
-	}
 	if f.calls && !f.entryLoop {
 		f.charge(r.at)
 	}
@@ -198,11 +184,10 @@ func (f *function) append(dst []byte) []byte {
 	for len(f.blocks) > 0 {
 		at := r.at
 		f.decode(r, &f.in)
-		cost := r.at - at
+		f.step(r.at - at)
 		switch in := &f.in; in.op {
 		case opBlock, opLoop, opIf:
-			f.step(cost)
-			f.blocks = append(f.blocks, block{op: in.op, loop: loops, atElse: f.path, atEnd: unreachable})
+			f.blocks = append(f.blocks, block{op: in.op, atElse: f.path, atEnd: unreachable})
 			if in.op == opLoop {
 				if f.loops[loops] {
 					f.charge(r.at)
@@ -215,62 +200,35 @@ func (f *function) append(dst []byte) []byte {
 			b.atEnd = max(b.atEnd, f.path)
 			f.path = b.atElse
 		case opEnd:
-			if len(f.blocks) == 1 {
-				f.writeBack(at)
-			}
 			b := f.block(0)
-			f.path = max(f.path, b.atEnd)
-			if b.op == opIf {
+			if f.path = max(f.path, b.atEnd); b.op == opIf {
 				f.path = max(f.path, b.atElse)
 			}
 			f.blocks = f.blocks[:len(f.blocks)-1]
 		case opBr, opBrIf:
-			f.step(cost)
-			f.branch(at, in.index)
+			f.branch(in.index)
 			if in.op == opBr {
 				f.path = unreachable
 			}
 		case opBrTable:
-			f.step(min(cost, branchTableCost))
-			f.branch(at, in.labels...)
-			f.path = unreachable
-		case opReturn:
-			f.writeBack(at)
-			f.path = unreachable
-		case opUnreachable:
-			f.path = unreachable
-		case opCall, opCallIndirect:
-			f.writeBack(at)
-			f.step(callCost)
-			if in.op == opCall && f.tickAdded {
-				f.copy(at)
-				f.out = appendU32(append(f.out, opCall), in.index)
-				f.copied = r.at
+			for _, label := range in.labels {
+				f.branch(label)
 			}
-			if f.loopsBack {
-				f.insert(r.at, f.load)
-			}
-		case opRefFunc:
-			f.step(cost)
-			if f.tickAdded {
-				f.copy(at)
-				f.out = appendU32(append(f.out, opRefFunc), in.index)
-				f.copied = r.at
-			}
+			f.path = unreachable
+		case opReturn, opUnreachable:
+			f.path = unreachable
+		case opCall, opRefFunc:
+			f.copy(at)
+			f.out = appendU32(append(f.out, in.op), in.index)
+			f.copied = r.at
 		case opMisc:
-			f.step(cost)
 			if shift := workPerUnit(in.sub); shift != 0 {
-				f.insert(at, appendU32([]byte{opLocalTee}, length))
-				f.chargeUnits(at, counter, append(appendSigned(append(appendU32([]byte{opLocalGet}, length), opI32Const), shift), opI32ShrU))
-			}
-			if in.sub == miscTableGrow {
-				f.chargeUnits(r.at, counter, append(appendU32([]byte{opMisc, miscTableSize}, in.index), opI32Const, 3, opI32ShrU))
+				f.chargeLength(at, shift)
+			} else if in.sub == miscTableGrow {
+				f.chargeUnits(r.at, append(appendU32([]byte{opMisc, miscTableSize}, in.index), opI32Const, 3, opI32ShrU))
 			}
 		case opMemoryGrow:
-			f.step(cost)
-			f.chargeUnits(r.at, counter, []byte{opMemorySize, 0, opI32Const, 8, opI32Shl})
-		default:
-			f.step(cost)
+			f.chargeUnits(r.at, []byte{opMemorySize, 0, opI32Const, 8, opI32Shl})
 		}
 		if f.path > maxPath && len(f.blocks) > 0 {
 			f.charge(r.at)
@@ -278,37 +236,37 @@ func (f *function) append(dst []byte) []byte {
 	}
 	f.copy(r.at)
 
-	var head []byte
+	groups, ours := f.groups, []byte(nil)
 	switch {
 	case f.lengths:
-		head = append(append(appendU32(nil, f.groups+1), f.declared...), 2, typeI32)
+		groups, ours = groups+1, []byte{2, typeI32}
 	case f.charges:
-		head = append(append(appendU32(nil, f.groups+1), f.declared...), 1, typeI32)
-	default:
-		head = append(appendU32(nil, f.groups), f.declared...)
+		groups, ours = groups+1, []byte{1, typeI32}
 	}
+	head := append(append(appendU32(nil, groups), f.declared...), ours...)
 	dst = appendU32(dst, uint32(len(head)+len(f.out)))
 	return append(append(dst, head...), f.out...)
 }
 
-// step walks over so many bytes of code.
-func (f *function) step(cost int) {
-	if f.path != unreachable {
-		f.path += cost
+// step walks over an instruction of so many bytes.
+func (f *function) step(size int) {
+	if f.path == unreachable {
+		return
+	}
+	switch f.in.op {
+	case opCall, opCallIndirect:
+		f.path += callCost
+	case opBrTable:
+		f.path += min(size, branchTableCost)
+	default:
+		f.path += size
 	}
 }
 
-// branch notes a jump to one of these labels.
-func (f *function) branch(at int, labels ...uint32) {
-	leaves := false
-	for _, label := range labels {
-		if b := f.block(label); b.op != opLoop {
-			b.atEnd = max(b.atEnd, f.path)
-		}
-		leaves = leaves || int(label) == len(f.blocks)-1
-	}
-	if leaves {
-		f.writeBack(at)
+// branch notes a jump to a label.
+func (f *function) branch(label uint32) {
+	if b := f.block(label); b.op != opLoop {
+		b.atEnd = max(b.atEnd, f.path)
 	}
 }
 
@@ -317,63 +275,62 @@ func (f *function) copy(upto int) {
 	f.copied = upto
 }
 
-// insert writes code of ours before what is at the given place. In code that is never executed there is no need for it.
-func (f *function) insert(at int, code []byte) {
-	if f.path != unreachable {
-		f.copy(at)
-		f.out = append(f.out, code...)
-	}
-}
-
-func (f *function) writeBack(at int) {
-	if f.loopsBack {
-		f.insert(at, f.store)
-	}
-}
-
-// charge inserts one unit.
+// charge inserts one unit. In code that is never executed there is no need for it.
 func (f *function) charge(at int) {
 	if f.path == unreachable {
 		return
 	}
-	f.insert(at, f.unit)
+	f.copy(at)
+	f.out = append(f.out, f.unit...)
 	f.path, f.charges = 0, true
 }
 
-func (f *function) appendUnit(dst []byte, counter uint32) []byte {
-	if f.loopsBack {
-		dst = appendU32(append(dst, opLocalGet), counter)
-	} else {
-		dst = appendU32(append(dst, opGlobalGet), uint32(f.globals))
-	}
-	dst = append(dst, opI32Const, 1, opI32Sub)
+// appendUnit writes one unit. The counter is in the given local between its load and its store, which come as late as they can:
+// of the ways to write it this is the fastest.
+func (m *module) appendUnit(dst []byte, counter uint32) []byte {
+	dst = append(m.appendLoad(dst), opI32Const, 1, opI32Sub)
 	dst = append(appendU32(append(dst, opLocalTee), counter), opI32Eqz, opIf, noResult)
-	dst = appendU32(append(appendSigned(append(dst, opI32Const), int32(f.every)), opLocalSet), counter)
-	dst = append(appendU32(append(dst, opCall), f.tick), opEnd)
-	if !f.loopsBack {
-		dst = append(dst, f.store...)
-	}
-	return dst
+	dst = appendU32(append(appendSigned(append(dst, opI32Const), int32(m.every)), opLocalSet), counter)
+	dst = append(appendU32(append(dst, opCall), m.tick), opEnd)
+	return m.appendStore(dst, counter)
 }
 
-// chargeUnits inserts one unit and as many as the given code says, which is less than 2^30, and all the ticks that these make.
-func (f *function) chargeUnits(at int, counter uint32, amount []byte) {
+// appendUnits writes one unit and as many more as the code amount says, which is less than 2^30, and every tick that these make.
+func (m *module) appendUnits(dst []byte, counter uint32, amount []byte) []byte {
+	dst = append(append(m.appendLoad(dst), amount...), opI32Sub, opI32Const, 1, opI32Sub)
+	dst = append(appendU32(append(dst, opLocalSet), counter), opLoop, noResult)
+	dst = append(appendU32(append(dst, opLocalGet), counter), opI32Const, 0, opI32LeS, opIf, noResult)
+	dst = appendSigned(append(appendU32(append(dst, opLocalGet), counter), opI32Const), int32(m.every))
+	dst = appendU32(append(dst, opI32Add, opLocalSet), counter)
+	dst = append(appendU32(append(dst, opCall), m.tick), opBr, 1, opEnd, opEnd)
+	return m.appendStore(dst, counter)
+}
+
+func (m *module) appendLoad(dst []byte) []byte {
+	return appendU32(append(dst, opGlobalGet), uint32(m.globals))
+}
+
+func (m *module) appendStore(dst []byte, counter uint32) []byte {
+	return appendU32(append(appendU32(append(dst, opLocalGet), counter), opGlobalSet), uint32(m.globals))
+}
+
+func (f *function) chargeUnits(at int, amount []byte) {
 	if f.path == unreachable {
 		return
 	}
 	f.copy(at)
-	if !f.loopsBack {
-		f.out = append(f.out, f.load...)
-	}
-	f.out = append(appendU32(append(f.out, opLocalGet), counter), amount...)
-	f.out = append(f.out, opI32Sub, opI32Const, 1, opI32Sub)
-	f.out = append(appendU32(append(f.out, opLocalSet), counter), opLoop, noResult)
-	f.out = append(appendU32(append(f.out, opLocalGet), counter), opI32Const, 0, opI32LeS, opIf, noResult)
-	f.out = appendSigned(append(appendU32(append(f.out, opLocalGet), counter), opI32Const), int32(f.every))
-	f.out = append(appendU32(append(f.out, opI32Add, opLocalSet), counter), opCall)
-	f.out = append(appendU32(f.out, f.tick), opBr, 1, opEnd, opEnd)
-	if !f.loopsBack {
-		f.out = append(f.out, f.store...)
-	}
+	f.out = f.appendUnits(f.out, f.locals, amount)
 	f.path, f.charges = 0, true
+}
+
+// chargeLength inserts the units of the instruction at the given place by its last operand.
+func (f *function) chargeLength(at int, shift byte) {
+	if f.path == unreachable {
+		return
+	}
+	length := f.locals + 1
+	f.copy(at)
+	f.out = appendU32(append(f.out, opLocalTee), length)
+	f.chargeUnits(at, append(appendU32([]byte{opLocalGet}, length), opI32Const, shift, opI32ShrU))
+	f.lengths = true
 }

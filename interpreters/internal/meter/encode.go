@@ -30,7 +30,7 @@ func (m *module) encode() ([]byte, error) {
 		s := m.sections[id]
 		if s == nil {
 			s = &reader{b: []byte{0}} // no items
-			if ours := id == globalSection || m.tickAdded && (id == importSection || id == typeSection && m.tickType == 0); !ours {
+			if !m.adds(id) {
 				continue
 			}
 		}
@@ -65,21 +65,30 @@ func (m *module) encode() ([]byte, error) {
 			body = s.b[s.at:]
 			s.u32()
 			s.done("the data count section")
-		default: // the function section, which was read as a whole
-			body = s.b[s.at:]
+		case functionSection: // read as a whole before
+			body = m.encodeFunctions()
 		}
 		if s.err != nil {
 			return nil, s.err
 		}
 		out = appendSection(out, id, body)
 	}
-	if m.sections[codeSection] == nil && len(m.functions) > m.importedFunctions {
-		return nil, &RefusedError{len(header), "functions without code"}
-	}
 	return m.appendNames(out), nil
 }
 
-// appendItems writes a vector with so many more items than the given reader has left to read, and returns a way to say so.
+// adds reports whether a section has something of ours even if the module does not have the section.
+func (m *module) adds(id byte) bool {
+	switch id {
+	case globalSection:
+		return true
+	case typeSection, importSection:
+		return m.tickAdded
+	case functionSection, codeSection:
+		return len(m.functions) > 0
+	}
+	return false
+}
+
 func (m *module) encodeTypes(r *reader) []byte {
 	n := r.count(3)
 	rest := r.b[r.at:]

@@ -263,14 +263,25 @@ func (m *module) placeTick() {
 	}
 }
 
-// readFunction reads the index of a function and returns it as it is after rewriting.
-func (m *module) readFunction(r *reader) uint32 {
+// readIndex reads the index of a function and returns it as it is after rewriting.
+func (m *module) readIndex(r *reader) uint32 {
 	at, f := r.at, r.u32()
 	if r.err == nil && uint64(f) >= uint64(len(m.functions)) {
 		r.fail(at, "there is no function %d", f)
+		return 0
 	}
 	if m.tickAdded && f >= m.tick {
 		f++
+	}
+	return f
+}
+
+// readFunction reads the index of a function that may be called, and returns the one to call after rewriting: for a host function it is
+// that of its gate.
+func (m *module) readFunction(r *reader) uint32 {
+	f := m.readIndex(r)
+	if f < uint32(m.importedFunctions) {
+		return m.firstGate() + f
 	}
 	return f
 }

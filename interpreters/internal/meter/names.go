@@ -43,7 +43,7 @@ func (m *module) encodeNames(id byte, r *reader) []byte {
 		n := r.count(2)
 		dst = appendU32(nil, uint32(n))
 		for range n {
-			dst = appendU32(dst, m.readFunction(r))
+			dst = appendU32(dst, m.readIndex(r))
 			at := r.at
 			if id == functionNames {
 				r.bytes(r.u32())
