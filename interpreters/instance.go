@@ -119,10 +119,12 @@ func (in *instance) begin(ctx context.Context, grace time.Duration) {
 	r.asked, r.deadlock = time.Time{}, false
 	r.deadline, _ = ctx.Deadline()
 	in.events.forgetCancel()
+	in.port.wake()
 }
 
 // end is called when the guest does not run any more. What the call was for is not kept.
 func (in *instance) end() {
+	in.port.sleep()
 	in.run.ctx, in.given, in.left = nil, nil, nil
 	if in.roomSize > keepRoom {
 		in.roomSize = 0

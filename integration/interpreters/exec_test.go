@@ -28,7 +28,7 @@ func failedIn(t *testing.T, err error) interpreters.Excinfo {
 // TestInterpreterExec.test_success, test_in_thread (N14)
 func TestExecRunsAScriptAndKeepsItsNames(t *testing.T) {
 	var out bytes.Buffer
-	ip := create(t, interpreters.Config{Stdout: &out})
+	ip := createWith(t, scripted(t), interpreters.Config{Stdout: &out})
 	require.NoError(t, ip.Exec(within(t), "x = tasks.Add(A=40, B=1)\ndef more(): return x + 1"))
 	require.NoError(t, ip.Exec(within(t), "x = more()"))
 	require.NoError(t, ip.Exec(within(t), "print(x, tasks.IsPrime(1000003), [tasks.Count() for i in range(3)])"))
@@ -37,13 +37,13 @@ func TestExecRunsAScriptAndKeepsItsNames(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 4, n, "the functions are the same that Call calls")
 
-	other := create(t, interpreters.Config{})
+	other := createWith(t, scripted(t), interpreters.Config{})
 	assert.Equal(t, "NameError: name 'x' is not defined", failedIn(t, other.Exec(within(t), "print(x)")).Formatted)
 }
 
 // TestInterpreterExec.test_failure, test_display_preserved_exception, test_bad_script (N15, N16)
 func TestAScriptThatFailsLeavesItsInterpreterUsable(t *testing.T) {
-	ip := create(t, interpreters.Config{Stdout: io.Discard})
+	ip := createWith(t, scripted(t), interpreters.Config{Stdout: io.Discard})
 	for code, want := range map[string]string{
 		"fail('spam')":                    "Fail: spam",
 		"if:":                             "SyntaxError: got ':', want primary expression",
@@ -68,7 +68,7 @@ Fail: deep`)
 }
 
 func TestTheErrorOfAFuncKeepsItsIdentityThroughAScript(t *testing.T) {
-	ip := create(t, interpreters.Config{})
+	ip := createWith(t, scripted(t), interpreters.Config{})
 	err := ip.Exec(within(t), "tasks.Fail()")
 	assert.ErrorIs(t, err, tasks.ErrKnown)
 	assert.Contains(t, failedIn(t, err).ErrDisplay, "<builtin>: in tasks.Fail\n")
@@ -77,7 +77,7 @@ func TestTheErrorOfAFuncKeepsItsIdentityThroughAScript(t *testing.T) {
 // TestInterpreterPrepareMain.test_dict, LowLevelTests.test_set___main___attrs (N12)
 func TestScriptsSeeWhatPrepareMainHasBound(t *testing.T) {
 	var out bytes.Buffer
-	ip := create(t, interpreters.Config{Stdout: &out})
+	ip := createWith(t, scripted(t), interpreters.Config{Stdout: &out})
 	require.Error(t, ip.Exec(within(t), "spam"))
 	require.NoError(t, ip.PrepareMain(within(t), map[string]any{"spam": "eggs", "ham": 42, "pair": tasks.Pair{A: 1, B: 2}}))
 	require.NoError(t, ip.Exec(within(t), "print(spam, ham, tasks.Add(pair))"))
@@ -90,7 +90,7 @@ func TestScriptsSeeWhatPrepareMainHasBound(t *testing.T) {
 func TestAnEndlessScriptIsStoppedInTime(t *testing.T) {
 	started, hear := io.Pipe()
 	defer started.Close()
-	ip := create(t, interpreters.Config{Stdout: hear})
+	ip := createWith(t, scripted(t), interpreters.Config{Stdout: hear})
 	ctx, cancel := context.WithCancelCause(within(t))
 	why := errors.New("enough")
 	done := make(chan error)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -68,10 +69,36 @@ func within(t testing.TB) context.Context {
 	return ctx
 }
 
+// scriptedOnce is the guest of package scripted, for the tests that need a script engine.
+var scriptedOnce = sync.OnceValues(func() (*interpreters.Image, error) {
+	dir, err := os.MkdirTemp("", "interpreters-scripted")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	wasm, err := build(dir, "./scripted")
+	if err != nil {
+		return nil, err
+	}
+	return interpreters.Load(context.Background(), wasm, interpreters.ImageConfig{CacheDir: cacheDir})
+})
+
+func scripted(t testing.TB) *interpreters.Image {
+	t.Helper()
+	img, err := scriptedOnce()
+	require.NoError(t, err)
+	return img
+}
+
 // create makes an interpreter that is closed with the test, if it has not ended by then.
 func create(t testing.TB, config interpreters.Config) *interpreters.Interpreter {
 	t.Helper()
-	ip, err := interpreters.Create(within(t), image, config)
+	return createWith(t, image, config)
+}
+
+func createWith(t testing.TB, img *interpreters.Image, config interpreters.Config) *interpreters.Interpreter {
+	t.Helper()
+	ip, err := interpreters.Create(within(t), img, config)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		if _, err := interpreters.Lookup(ip.ID()); err == nil {
