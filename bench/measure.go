@@ -26,6 +26,7 @@ var measures = []Measure{
 	{"scale", measureScale},
 	{"crowd", measureCrowd},
 	{"durations", measureDurations},
+	{"guests", measureGuests},
 }
 
 // patience is how long a measure may take.

@@ -7,5 +7,6 @@ import (
 )
 
 func main() {
-	worker.Main(tasks.Noop, tasks.Echo, tasks.Spin, tasks.Sleep, tasks.Began, tasks.Mallocs)
+	worker.Main(tasks.Noop, tasks.Echo, tasks.Spin, tasks.Sleep, tasks.Began, tasks.Mallocs,
+		tasks.Add, tasks.IsPrime, tasks.SortInts, tasks.Endless, tasks.Relay)
 }
