@@ -10,7 +10,7 @@ import (
 
 // A Queue is a queue of package interpreters as a Func sees it, wherever the Func runs: a *Queue in an argument, a result or an item of another
 // queue is the same queue on the other side. It is the handle that [QueueOf] makes of an *interpreters.Queue, which does not exist
-// inside an interpreter. There is one *Queue for an id in a program (row Q3). Its methods may be called by any number of goroutines.
+// inside an interpreter; outside of them a queue in an any is decoded as that. There is one *Queue for an id in a program (row Q3). Its methods may be called by any number of goroutines.
 //
 // While one goroutine of an interpreter waits, the others run; a wait ends with its ctx, and loses no item. The errors are those of an
 // *interpreters.Queue, and match the same sentinels.

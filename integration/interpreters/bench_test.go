@@ -88,3 +88,23 @@ func BenchmarkSortNatively(b *testing.B) {
 		require.NoError(b, err)
 	}
 }
+
+// An item goes to the guest and back.
+func BenchmarkQueueRoundTrip(b *testing.B) {
+	ip := create(b, interpreters.Config{})
+	from, hFrom := queue(b, 0)
+	to, hTo := queue(b, 0)
+	ctx, cancel := context.WithCancel(context.Background())
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		_, _ = interpreters.Call(ctx, ip, tasks.Relay, tasks.Relaying{From: hFrom, To: hTo, N: 1 << 30}) // ends by cancel
+	}()
+	for b.Loop() {
+		require.NoError(b, from.Put(ctx, 1))
+		_, err := interpreters.GetAs[int](ctx, to)
+		require.NoError(b, err)
+	}
+	cancel()
+	<-over
+}
