@@ -31,12 +31,18 @@ func Call[In, Out any](ctx context.Context, ip *Interpreter, fn futures.Func[In,
 
 // call is Call with pointers, and with a timeout of the call itself; zero is none.
 func (ip *Interpreter) call(ctx context.Context, fn futures.Callable, arg, result any, timeout time.Duration) error {
+	callers, _ := ctx.Deadline()
+	overdue := context.DeadlineExceeded
 	if timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, timeout, futures.ErrTimeout)
 		defer cancel()
+		if d, _ := ctx.Deadline(); d != callers {
+			overdue = futures.ErrTimeout
+		}
 	}
 	return ip.use(ctx, func(in *instance) (fatal, err error) {
+		in.run.overdue = overdue
 		index, err := in.offer.find(fn)
 		if err != nil {
 			return nil, err
@@ -45,7 +51,7 @@ func (ip *Interpreter) call(ctx context.Context, fn futures.Callable, arg, resul
 		if fatal != nil || err != nil {
 			return fatal, err
 		}
-		in.stack = [5]uint64{uint64(index), uint64(size), uint64(in.run.id), uint64(in.run.nanoseconds()), uint64(timeout)}
+		in.stack = [5]uint64{uint64(index), uint64(size), uint64(in.run.id), uint64(nanoseconds(callers)), uint64(timeout)}
 		if err := in.enter(in.call); err != nil {
 			return err, nil
 		}
@@ -89,12 +95,12 @@ func (in *instance) explain(task *futures.TaskError) {
 	}
 }
 
-// nanoseconds is the deadline as the guest is told it; zero for none.
-func (r *run) nanoseconds() int64 {
-	if r.deadline.IsZero() {
+// nanoseconds is a deadline as the guest is told it; zero for none.
+func nanoseconds(deadline time.Time) int64 {
+	if deadline.IsZero() {
 		return 0
 	}
-	return r.deadline.UnixNano()
+	return deadline.UnixNano()
 }
 
 // find is the place of fn in what the guest offers.
@@ -212,7 +218,7 @@ func (ip *Interpreter) Exec(ctx context.Context, code string) error {
 		if fatal != nil || err != nil {
 			return fatal, err
 		}
-		in.stack = [5]uint64{uint64(size), uint64(in.run.id), uint64(in.run.nanoseconds())}
+		in.stack = [5]uint64{uint64(size), uint64(in.run.id), uint64(nanoseconds(in.run.deadline))}
 		if err := in.enter(in.exec); err != nil {
 			return err, nil
 		}

@@ -12,8 +12,8 @@ func Create(ctx context.Context, image *Image, config Config) (*Interpreter, err
 	if image == nil || image.closed.Load() {
 		return nil, fmt.Errorf("%w: nil or closed", ErrImage)
 	}
-	if !image.guest {
-		return nil, fmt.Errorf("%w: not a guest: build a main package that calls worker.Main, with GOOS=wasip1 GOARCH=wasm go build and no -buildmode; ExecModule runs any other command", ErrImage)
+	if err := image.checkGuest(); err != nil {
+		return nil, err
 	}
 	config, err := config.complete(image.key.config.MaxMemory)
 	if err != nil {

@@ -118,6 +118,20 @@ func (i *Image) Close() error {
 	return nil
 }
 
+// share is another image of the same code, to be closed on its own.
+func (i *Image) share() *Image {
+	i.retain()
+	return &Image{code: i.code}
+}
+
+// checkGuest says why nothing can be created from the image.
+func (i *Image) checkGuest() error {
+	if i.guest {
+		return nil
+	}
+	return fmt.Errorf("%w: not a guest: build a main package that calls worker.Main, with GOOS=wasip1 GOARCH=wasm go build and no -buildmode; ExecModule runs any other command", ErrImage)
+}
+
 // retain is for whoever uses the code beside those who do so already.
 func (c *code) retain() {
 	codes.Lock()

@@ -56,6 +56,8 @@ type run struct {
 	ctx      context.Context
 	id       int64     // of the call
 	deadline time.Time // of ctx; zero for none
+	overdue  error     // what that is the deadline of: context.DeadlineExceeded, or futures.ErrTimeout
+	resumed  time.Time // when others last had a chance to run
 	asked    time.Time // when the guest was asked to end; zero if it was not
 	grace    time.Duration
 	deadlock bool // the guest was told of it
@@ -116,8 +118,9 @@ func (in *instance) begin(ctx context.Context, grace time.Duration) {
 	in.calls++
 	r := &in.run
 	r.ctx, r.id, r.grace = ctx, in.calls, grace
-	r.asked, r.deadlock = time.Time{}, false
+	r.resumed, r.asked, r.deadlock = time.Now(), time.Time{}, false
 	r.deadline, _ = ctx.Deadline()
+	r.overdue = context.DeadlineExceeded
 	in.events.forgetCancel()
 	in.port.wake()
 }

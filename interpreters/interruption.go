@@ -3,6 +3,7 @@ package interpreters
 import (
 	"context"
 	"errors"
+	"runtime"
 	"time"
 
 	"github.com/seed7d1be1d5/concurrent/futures"
@@ -20,7 +21,14 @@ func (in *instance) tick() {
 		}
 	}
 	in.obey()
+	if time.Since(in.run.resumed) > slice {
+		runtime.Gosched()
+		in.run.resumed = time.Now()
+	}
 }
+
+// slice is how long a guest computes before it lets others run. Go would let it go on for 10 ms, and longer while it has much to do.
+const slice = 5 * time.Millisecond
 
 // obey stops the guest if it is to be stopped, and asks it to end if it is to be asked.
 func (in *instance) obey() {
@@ -52,7 +60,7 @@ func (in *instance) reason() error {
 		return context.Cause(in.run.ctx)
 	}
 	if !in.run.deadline.IsZero() && !time.Now().Before(in.run.deadline) {
-		return context.DeadlineExceeded
+		return in.run.overdue
 	}
 	return nil
 }

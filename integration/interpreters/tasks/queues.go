@@ -3,6 +3,7 @@ package tasks
 import (
 	"context"
 	"errors"
+	"os"
 	"sync"
 	"time"
 
@@ -181,3 +182,14 @@ var Forge = futures.NewFunc("tasks.Forge", func(_ context.Context, id int64) (*w
 	}
 	return q, nil
 })
+
+// PutAndExit leaves something behind.
+var PutAndExit = futures.NewFunc("tasks.PutAndExit", func(ctx context.Context, q *worker.Queue) (struct{}, error) {
+	if err := q.Put(ctx, 1); err != nil {
+		return struct{}{}, err
+	}
+	os.Exit(1)
+	panic("never")
+})
+
+func init() { All = append(All, PutAndExit) }

@@ -1,0 +1,164 @@
+package interpreters_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/integration/interpreters/tasks"
+	"github.com/seed7d1be1d5/concurrent/interpreters"
+)
+
+func newPool(t testing.TB, config interpreters.PoolConfig) *interpreters.InterpreterPoolExecutor {
+	t.Helper()
+	config.Image = image
+	pool, err := interpreters.NewPool(config)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, pool.Close()) })
+	return pool
+}
+
+func TestAPoolRunsWhatThreadsAndProcessesRun(t *testing.T) {
+	pool := newPool(t, interpreters.PoolConfig{MaxWorkers: 2})
+	sum, err := futures.Submit(within(t), pool, tasks.Add, tasks.Pair{A: 1, B: 2}).Result(within(t))
+	require.NoError(t, err)
+	assert.Equal(t, 3, sum)
+	numbers := []uint64{2, 9, 112272535095293, 4}
+	var primes []bool
+	for prime, err := range futures.Map(within(t), pool, tasks.IsPrime, slices.Values(numbers)) {
+		require.NoError(t, err)
+		primes = append(primes, prime)
+	}
+	assert.Equal(t, []bool{true, false, true, false}, primes)
+}
+
+func TestAFailureInAPoolIsTheFunctionsOwn(t *testing.T) { // I10
+	pool := newPool(t, interpreters.PoolConfig{MaxWorkers: 1})
+	err := futures.Submit(within(t), pool, tasks.Fail, struct{}{}).Err(within(t))
+	var task *futures.TaskError
+	require.ErrorAs(t, err, &task)
+	assert.Equal(t, "tasks.Fail: tasks: known to both sides", err.Error())
+	assert.ErrorIs(t, err, tasks.ErrKnown)
+	var failed *interpreters.ExecutionFailed
+	require.ErrorAs(t, err, &failed)
+	assert.Equal(t, "tasks: known to both sides", failed.Excinfo.Msg)
+}
+
+func TestWorkersKeepTheirState(t *testing.T) { // I4
+	pool := newPool(t, interpreters.PoolConfig{MaxWorkers: 1, Initializer: futures.Bind(tasks.SetGlobal, "x")})
+	for want := 2; want < 5; want++ {
+		n, err := futures.Submit(within(t), pool, tasks.SetGlobal, "x").Result(within(t))
+		require.NoError(t, err)
+		assert.Equal(t, want, n)
+	}
+}
+
+func TestACallThatKillsItsInterpreterFailsAlone(t *testing.T) {
+	pool := newPool(t, interpreters.PoolConfig{MaxWorkers: 1, Initializer: futures.Bind(tasks.SetGlobal, "x"), Interpreter: interpreters.Config{Grace: time.Millisecond}})
+	before := len(interpreters.ListAll())
+	deadly := futures.Submit(within(t), pool, tasks.Exit, 3)
+	next := futures.Submit(within(t), pool, tasks.SetGlobal, "x")
+	var died *interpreters.Died
+	require.ErrorAs(t, deadly.Err(within(t)), &died)
+	assert.Equal(t, interpreters.Exit, died.Reason)
+	n, err := next.Result(within(t))
+	require.NoError(t, err)
+	assert.Equal(t, 2, n, "the other one was initialized, too")
+
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	err = futures.Submit(ctx, pool, tasks.Spin, struct{}{}).Err(within(t))
+	assert.ErrorIs(t, err, context.DeadlineExceeded)
+	err = futures.Submit(within(t), pool, tasks.Spin, struct{}{}, futures.Timeout(20*time.Millisecond)).Err(within(t))
+	assert.ErrorIs(t, err, futures.ErrTimeout)
+	err = futures.Submit(within(t), pool, tasks.Listen, struct{}{}, futures.Timeout(20*time.Millisecond)).Err(within(t))
+	assert.ErrorIs(t, err, futures.ErrTimeout)
+	n, err = futures.Submit(within(t), pool, tasks.SetGlobal, "x").Result(within(t))
+	require.NoError(t, err)
+	assert.GreaterOrEqual(t, n, 2)
+	assert.Len(t, interpreters.ListAll(), before+1)
+}
+
+func TestRetriesRunAgainAfterADeath(t *testing.T) {
+	q, h := queue(t, 0)
+	pool := newPool(t, interpreters.PoolConfig{MaxWorkers: 1})
+	err := futures.Submit(within(t), pool, tasks.PutAndExit, h, futures.Retries(2)).Err(within(t))
+	var died *interpreters.Died
+	require.ErrorAs(t, err, &died)
+	assert.Equal(t, 3, q.QSize())
+}
+
+func TestInterpretersAreReplacedAfterSoManyTasks(t *testing.T) {
+	pool := newPool(t, interpreters.PoolConfig{MaxWorkers: 1, MaxTasksPerInterpreter: 2})
+	var ids []int64
+	for range 5 {
+		id, err := futures.Submit(within(t), pool, tasks.Self, struct{}{}).Result(within(t))
+		require.NoError(t, err)
+		ids = append(ids, id)
+	}
+	assert.Equal(t, ids[0], ids[1])
+	assert.Equal(t, ids[2], ids[3])
+	assert.Len(t, slices.Compact(ids), 3)
+}
+
+func TestAFailedInitializerBreaksThePool(t *testing.T) { // I5
+	pool := newPool(t, interpreters.PoolConfig{MaxWorkers: 1, Initializer: futures.Bind(tasks.Fail, struct{}{})})
+	before := interpreters.ListAll()
+	for range 2 {
+		err := futures.Submit(within(t), pool, tasks.Add, tasks.Pair{}).Err(within(t))
+		assert.ErrorIs(t, err, interpreters.ErrBrokenInterpreterPool)
+		assert.ErrorIs(t, err, futures.ErrBrokenExecutor)
+		assert.ErrorIs(t, err, tasks.ErrKnown)
+	}
+	require.NoError(t, pool.Close())
+	assert.Equal(t, before, interpreters.ListAll(), "its interpreter is closed")
+}
+
+func TestAPoolClosesItsInterpreters(t *testing.T) {
+	before := interpreters.ListAll()
+	pool, err := interpreters.NewPool(interpreters.PoolConfig{Image: image, MaxWorkers: 3})
+	require.NoError(t, err)
+	var all []*futures.Future[int]
+	for range 20 {
+		all = append(all, futures.Submit(within(t), pool, tasks.Add, tasks.Pair{A: 1, B: 1}))
+	}
+	require.NoError(t, pool.Close())
+	for _, f := range all {
+		n, err := f.Result(within(t))
+		require.NoError(t, err, "queued work finishes")
+		assert.Equal(t, 2, n)
+	}
+	assert.Equal(t, before, interpreters.ListAll())
+	assert.ErrorIs(t, futures.Submit(within(t), pool, tasks.Add, tasks.Pair{}).Err(within(t)), futures.ErrShutdown)
+}
+
+func TestAPoolRefusesAWrongConfig(t *testing.T) {
+	_, err := interpreters.NewPool(interpreters.PoolConfig{MaxWorkers: -1, MaxTasksPerInterpreter: -1})
+	require.Error(t, err)
+	for _, field := range []string{"Image", "MaxWorkers", "MaxTasksPerInterpreter"} {
+		assert.Contains(t, err.Error(), field)
+	}
+	var pool *interpreters.InterpreterPoolExecutor
+	assert.NoError(t, pool.Close())
+}
+
+func TestAFunctionOfTheHostCannotWaitForItsOwnPool(t *testing.T) {
+	var pool *interpreters.InterpreterPoolExecutor
+	granted := futures.NewFunc("tasks.Granted", func(ctx context.Context, _ string) (string, error) {
+		err := pool.Shutdown(ctx)
+		if errors.Is(err, interpreters.ErrOwnWorker) {
+			return "as expected", nil
+		}
+		return "", err
+	})
+	pool = newPool(t, interpreters.PoolConfig{MaxWorkers: 1, Interpreter: interpreters.Config{HostFuncs: []futures.Callable{granted}}})
+	text, err := futures.Submit(within(t), pool, tasks.AskHost, "").Result(within(t))
+	require.NoError(t, err)
+	assert.Equal(t, "as expected", text)
+}
