@@ -4,7 +4,6 @@ package conformance_test
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -90,6 +89,9 @@ func (d *door) admit(conn net.Conn) {
 	d.come <- v
 }
 
+// at makes the argument of pass.
+func (d *door) at(value int) errand { return errand{d.addr, fmt.Sprintf("%04d", value), value} }
+
 // meet waits for the next visitor.
 func (d *door) meet() *visitor {
 	d.t.Helper()
@@ -145,23 +147,4 @@ func (v *visitor) awaitGone() {
 		require.FailNow(v.t, "the visitor has not left")
 	}
 	require.Error(v.t, err, "a visitor says one line")
-}
-
-// stand is the visitor's side: it waits until the test says what becomes of it, or ctx is done.
-func stand(ctx context.Context, addr, name string, pid int) (fate, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
-	if err != nil {
-		return "", err
-	}
-	defer conn.Close() // nothing is lost with it
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	defer stop()
-	if _, err := fmt.Fprintf(conn, "%d %q\n", pid, name); err != nil {
-		return "", errors.Join(ctx.Err(), err)
-	}
-	line, err := bufio.NewReader(conn).ReadString('\n')
-	if ctx.Err() != nil {
-		return "", ctx.Err()
-	}
-	return fate(strings.TrimSpace(line)), err
 }

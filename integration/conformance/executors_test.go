@@ -4,9 +4,12 @@ package conformance_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -17,6 +20,7 @@ import (
 
 	"github.com/seed7d1be1d5/concurrent/futures"
 	"github.com/seed7d1be1d5/concurrent/integration/conformance/leak"
+	"github.com/seed7d1be1d5/concurrent/interpreters"
 	"github.com/seed7d1be1d5/concurrent/procpool"
 	"github.com/seed7d1be1d5/concurrent/threadpool"
 	"github.com/seed7d1be1d5/concurrent/worker"
@@ -31,7 +35,37 @@ func TestMain(m *testing.M) {
 	if err := os.Setenv("GORACE", os.Getenv("GORACE")+" atexit_sleep_ms=0"); err != nil {
 		panic(err)
 	}
+	if err := loadGuest(); err != nil {
+		panic(err)
+	}
 	goleak.VerifyTestMain(m)
+}
+
+// guest is this program, built for interpreters.
+var guest *interpreters.Image
+
+func loadGuest() error {
+	dir, err := os.MkdirTemp("", "conformance")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	out := filepath.Join(dir, "guest.wasm")
+	cmd := exec.Command("go", "test", "-c", "-o", out, ".")
+	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the guest: %w\n%s", err, text)
+	}
+	wasm, err := os.ReadFile(out)
+	if err != nil {
+		return err
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return err
+	}
+	guest, err = interpreters.Load(context.Background(), wasm, interpreters.ImageConfig{CacheDir: filepath.Join(cache, "concurrent-tests")})
+	return err
 }
 
 // patience bounds every wait of a test. It is for tests that fail: those that pass do not come near it.
@@ -80,13 +114,14 @@ type kind uint8
 const (
 	threads   kind = 1 << iota // in goroutines of this process
 	processes                  // each worker is a process
+	guests                     // each worker is an interpreter in this process
 	one                        // the one process pool for tests that choose its policies themselves
 
 	// sharing is for ports alone: the test leaves the executor as it finds it, so several have the same one in turn. Starting
 	// a worker takes longer than most tests.
 	sharing
 
-	everywhere = threads | processes
+	everywhere = threads | processes | guests
 )
 
 func (e executor) inProcesses() bool { return e.kind&processes != 0 }
@@ -97,6 +132,12 @@ const recycled = 3
 var executors = []executor{
 	{name: "threadpool", kind: threads, new: func(s settings) (futures.Executor, error) {
 		return threadpool.New(threadpool.Config{MaxWorkers: s.workers, Initializer: s.initializer, Logger: s.log})
+	}},
+	{name: "interpreters", kind: guests, new: func(s settings) (futures.Executor, error) {
+		return interpreters.NewPool(interpreters.PoolConfig{
+			Image: guest, MaxWorkers: s.workers, Initializer: s.initializer, Logger: s.log,
+			Interpreter: interpreters.Config{HostFuncs: []futures.Callable{standFor}},
+		})
 	}},
 	processExecutor("procpool.BreakPool", processes|one, procpool.BreakPool, 0),
 	processExecutor("procpool.ReplaceWorker", processes, procpool.ReplaceWorker, 0),

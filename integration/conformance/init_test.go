@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/interpreters"
 	"github.com/seed7d1be1d5/concurrent/procpool"
 	"github.com/seed7d1be1d5/concurrent/threadpool"
 )
@@ -35,10 +36,10 @@ func initializer(t *testing.T, e executor) {
 		w, err := f.Result(ctx)
 		require.NoError(t, err)
 		assert.Equal(t, t.Name(), w.Word)
-		if !e.inProcesses() {
+		if e.kind&threads != 0 {
 			assert.Equal(t, before+2, w.Count, "once for each worker")
 		} else {
-			assert.Equal(t, 1, w.Count, "once in each process")
+			assert.Equal(t, 1, w.Count, "once in each process, or interpreter")
 		}
 	}
 }
@@ -63,10 +64,14 @@ func (j *journal) String() string {
 
 // broken is what the errors of a broken executor of this kind match.
 func (e executor) broken() error {
-	if !e.inProcesses() {
+	switch {
+	case e.inProcesses():
+		return procpool.ErrBrokenProcessPool
+	case e.kind&guests != 0:
+		return interpreters.ErrBrokenInterpreterPool
+	default:
 		return threadpool.ErrBrokenThreadPool
 	}
-	return procpool.ErrBrokenProcessPool
 }
 
 func failingInitializer(t *testing.T, e executor) {

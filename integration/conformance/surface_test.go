@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/interpreters"
 	"github.com/seed7d1be1d5/concurrent/procpool"
 	"github.com/seed7d1be1d5/concurrent/threadpool"
 )
@@ -30,7 +31,7 @@ func TestSurface(t *testing.T) {
 
 // rows M3 and M4
 func TestErrorsFormAHierarchy(t *testing.T) {
-	for _, broken := range []error{threadpool.ErrBrokenThreadPool, procpool.ErrBrokenProcessPool} {
+	for _, broken := range []error{threadpool.ErrBrokenThreadPool, procpool.ErrBrokenProcessPool, interpreters.ErrBrokenInterpreterPool} {
 		require.ErrorIs(t, broken, futures.ErrBrokenExecutor)
 		assert.NotErrorIs(t, broken, futures.ErrShutdown)
 	}

@@ -1,4 +1,4 @@
-//go:build unix
+//go:build unix || wasip1
 
 package conformance_test
 
@@ -98,6 +98,12 @@ func befall(f fate) error {
 
 var suffer = futures.NewFunc("suffer", func(_ context.Context, f fate) (int, error) { return os.Getpid(), befall(f) })
 
+// A standing is what stand is given.
+type standing struct {
+	Addr, Name string
+	PID        int
+}
+
 type errand struct {
 	Door, Name string
 	Value      int
@@ -111,9 +117,6 @@ var pass = futures.NewFunc("pass", func(ctx context.Context, e errand) (int, err
 	}
 	return e.Value, befall(f)
 })
-
-// at makes the argument of pass.
-func (d *door) at(value int) errand { return errand{d.addr, fmt.Sprintf("%04d", value), value} }
 
 var (
 	greeted   atomic.Value // string: what the initializer was given

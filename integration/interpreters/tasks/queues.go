@@ -11,7 +11,9 @@ import (
 	"github.com/seed7d1be1d5/concurrent/worker"
 )
 
-func init() { All = append(All, Put, Get, GetLate, Relay, SameQueue, QueueInfo, Crowd, BoundQueue, Forge, PutUnbound, GetAny) }
+func init() {
+	All = append(All, Put, Get, GetLate, Relay, SameQueue, QueueInfo, Crowd, BoundQueue, Forge, PutUnbound, GetAny)
+}
 
 // A Putting puts Values into Q.
 type Putting struct {
