@@ -108,14 +108,14 @@ func TestAnEndlessScriptIsStoppedInTime(t *testing.T) {
 }
 
 func BenchmarkExecOfNothing(b *testing.B) {
-	ip := create(b, interpreters.Config{})
+	ip := createWith(b, scripted(b), interpreters.Config{})
 	for b.Loop() {
 		require.NoError(b, ip.Exec(context.Background(), "pass"))
 	}
 }
 
 func BenchmarkAScriptCallsAFunc(b *testing.B) {
-	ip := create(b, interpreters.Config{})
+	ip := createWith(b, scripted(b), interpreters.Config{})
 	require.NoError(b, ip.Exec(context.Background(), "def run(n):\n    for i in range(n): tasks.Add(A=i, B=1)"))
 	b.ResetTimer()
 	require.NoError(b, ip.Exec(context.Background(), fmt.Sprintf("run(%d)", b.N)))
