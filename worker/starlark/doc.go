@@ -31,5 +31,6 @@
 // With an error, of which the host sees type, message and traceback. The type is that of the Go error that a Func has returned, or SyntaxError,
 // NameError, TypeError, Fail (of fail), RecursionError, NotShareableError, QueueEmpty and the like, or else EvalError. When the ctx of Exec
 // is done, the script is stopped within 1000 steps of the Starlark machine, or in the get or put that waits, with an error of type
-// Interrupted. The names keep what they were bound to, and the interpreter can be used again.
+// Interrupted. The names keep what they were bound to, and the interpreter can be used again. A single step that is endless by itself, such as
+// max(range(1 << 40)), does not look at the ctx; it ends with the interpreter, after Config.Grace.
 package starlark
