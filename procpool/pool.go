@@ -217,13 +217,14 @@ func (p *ProcessPoolExecutor) enqueue(t *task) {
 	p.waiting.Store(true)
 	many := len(p.intake) >= mostInIntake
 	p.intakeMu.Unlock()
-	if many || p.room != nil || len(t.arg) >= ipc.MinShared || !p.saturated.Load() {
+	if many || p.room != nil || t.span != nil || len(t.arg) >= ipc.MinShared || !p.saturated.Load() {
 		p.takeIn(t)
 	}
 }
 
 // mostInIntake bounds what waits in the intake of a saturated pool: a call that is cancelled there is forgotten only when it is taken in,
-// and so is its argument. One that holds room of a bounded queue, or a large argument, does not wait there.
+// and so is its argument. One that holds room of a bounded queue, or a large argument, does not wait there, nor does a chunk: its calls
+// are settled by whoever holds it, also when they are cancelled.
 const mostInIntake = 256
 
 // turnAway is what becomes of calls that come too late: it is over when Submit returns.

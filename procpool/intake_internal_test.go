@@ -1,0 +1,43 @@
+package procpool
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed7d1be1d5/concurrent/futures"
+)
+
+// A pool that is saturated for good does not keep a Map from ending with its ctx.
+func TestAChunkOfASaturatedPoolIsCancelledAtOnce(t *testing.T) {
+	pool, err := New(Config{Worker: Self()})
+	require.NoError(t, err)
+	pool.state.policy.maxWorkers = 0 // so that nothing ever happens
+	futures.Submit(t.Context(), pool, probe, 0)
+	require.True(t, pool.saturated.Load())
+	ctx, cancel := context.WithCancel(t.Context())
+	inputs := func(yield func(int) bool) {
+		if yield(1) && yield(2) { // and the chunk is submitted
+			cancel()
+		}
+	}
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		n := 0
+		for _, err := range futures.Map(ctx, pool, probe, inputs, futures.Chunksize(2)) {
+			assert.ErrorIs(t, err, futures.ErrCancelled)
+			n++
+		}
+		assert.Equal(t, 2, n)
+	}()
+	select {
+	case <-over:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the Map outlives its ctx")
+	}
+	require.NoError(t, pool.Shutdown(t.Context(), futures.CancelFutures()))
+}
