@@ -264,9 +264,13 @@ func (l *link) answered() {
 		calls += in.answers[i].calls
 	}
 	l.sent.Add(int64(-calls))
+	var err error
 	l.pool.update(func(s *state, now time.Time) {
-		in.outcomes, in.broken = s.answered(l.id, in.answers, calls, in.outcomes, now)
+		in.outcomes, err = s.answered(l.id, in.answers, calls, in.outcomes, now)
 	})
+	if err != nil { // which comes before what was broken already
+		in.broken = err
+	}
 	if l.arena != nil {
 		l.arena.Answered(in.due - 1)
 	}

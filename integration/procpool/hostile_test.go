@@ -5,6 +5,7 @@ package procpool_test
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -40,6 +41,9 @@ func beHostile(how string) {
 	if strings.Contains(how, "place a result ") && how != "place a result without the feature" || how == "give the argument for the result" {
 		hello.Features = append(hello.Features, ipc.FeatureArena)
 	}
+	if how == "leave rubbish behind an answer" {
+		hello.Features = append(hello.Features, ipc.FeatureRing)
+	}
 	writeRaw(ipc.AppendNotification(nil, ipc.Hello, hello))
 	requests := os.NewFile(ipc.FDRequests, "requests")
 	frames := ipc.NewReader(requests, ipc.MaxBody)
@@ -63,6 +67,18 @@ func beHostile(how string) {
 	claims, err := ipc.NewClaims(memory)
 	if err != nil {
 		os.Exit(9)
+	}
+	var ring *ipc.Ring
+	if slices.Contains(hello.Features, ipc.FeatureRing) {
+		if err = syscall.Fstat(ipc.FDRing, &table); err != nil {
+			os.Exit(9)
+		}
+		if memory, err = syscall.Mmap(ipc.FDRing, 0, int(table.Size), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED); err != nil {
+			os.Exit(9)
+		}
+		if ring, err = ipc.NewRing(memory); err != nil {
+			os.Exit(9)
+		}
 	}
 	for {
 		body, err := frames.Next()
@@ -95,6 +111,18 @@ func beHostile(how string) {
 			claims.Start(m.ID)
 			claims.Finish(m.ID)
 			writeRaw(append(answer, answer...))
+		case "leave rubbish behind an answer":
+			claims.Start(m.ID)
+			if m.ID > 1 {
+				continue
+			}
+			claims.Finish(m.ID)
+			if !ring.Put(ipc.Entry{ID: m.ID, Result: ipc.ResultIn(answer)}) || !ring.Put(ipc.Entry{ID: m.ID + 1, Body: []byte("rubbish")}) {
+				os.Exit(9)
+			}
+			if ring.Tell() {
+				writeRaw(ipc.AppendNotification(nil, ipc.Ready, nil))
+			}
 		case "answer another call":
 			writeRaw(ipc.AppendFailure(nil, m.ID+7, ipc.Failure{Kind: ipc.FailedTask}))
 		case "ask the host":
@@ -149,19 +177,23 @@ func TestAHostileWorkerCostsItsOwnCalls(t *testing.T) {
 	}
 }
 
-// The second answer is to a call that is over; the first one stands.
-func TestASecondAnswerBreaksTheProtocolAndNotTheFirst(t *testing.T) {
-	clean(t)
-	pool := newPool(t, procpool.Config{MaxWorkers: 1, Env: append(os.Environ(), hostileVar+"=answer twice")})
-	_, err := futures.Submit(bounded(t), pool, echo, "").Result(bounded(t))
-	require.NoError(t, err)
-	for err == nil { // until the second answer has been read
-		_, err = futures.Submit(bounded(t), pool, echo, "").Result(bounded(t))
+// What comes after an answer breaks the protocol; the answer stands.
+func TestABreachBehindAnAnswer(t *testing.T) {
+	for _, how := range []string{"answer twice", "leave rubbish behind an answer"} {
+		t.Run(how, func(t *testing.T) {
+			clean(t)
+			pool := newPool(t, procpool.Config{MaxWorkers: 1, Env: append(os.Environ(), hostileVar+"="+how)})
+			_, err := futures.Submit(bounded(t), pool, echo, "").Result(bounded(t))
+			require.NoError(t, err)
+			for err == nil { // until the breach has been read
+				_, err = futures.Submit(bounded(t), pool, echo, "").Result(bounded(t))
+			}
+			assert.ErrorIs(t, err, procpool.ErrBrokenProcessPool)
+			var crash *procpool.WorkerCrashError
+			require.ErrorAs(t, err, &crash)
+			assert.ErrorIs(t, crash, ipc.ErrProtocol)
+		})
 	}
-	assert.ErrorIs(t, err, procpool.ErrBrokenProcessPool)
-	var crash *procpool.WorkerCrashError
-	require.ErrorAs(t, err, &crash)
-	assert.ErrorIs(t, crash, ipc.ErrProtocol)
 }
 
 // A worker that writes down that it has finished does not switch off the call's timeout.
