@@ -75,4 +75,4 @@ func TestASettledFutureKeepsNothingItNoLongerNeeds(t *testing.T) {
 
 type nobody struct{}
 
-func (nobody) giveUp(error) {}
+func (nobody) giveUp() {}

@@ -46,7 +46,7 @@ func (c *call[In, Out]) admit(ex Executor) bool {
 	case err != nil:
 		return c.refuse(err)
 	case c.ctx.Err() != nil:
-		c.giveUp(context.Cause(c.ctx))
+		c.giveUp()
 		return false
 	case c.ctx.Done() != nil:
 		c.watch()
@@ -87,8 +87,8 @@ func (c *call[In, Out]) watch() {
 }
 
 // giveUp is what happens when the call's ctx is done. Callbacks get a goroutine of their own: other calls are to be given up as well.
-func (c *call[In, Out]) giveUp(cause error) {
-	s := &c.future.settlement
+func (c *call[In, Out]) giveUp() {
+	s, cause := &c.future.settlement, context.Cause(c.ctx)
 	holder, callbacks, cancelled := s.cancel(&cancelledError{cause})
 	switch {
 	case holder != nil:

@@ -3,8 +3,11 @@ package futures
 import (
 	"context"
 	"errors"
+	"runtime"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -92,7 +95,8 @@ func TestAWatchEndsWithItsLastCall(t *testing.T) {
 			c.Reject(errors.New("not today"))
 		}
 		assert.Nil(t, latest.Load())
-		assert.Nil(t, at.calls)
+		assert.Nil(t, at.first)
+		assert.Nil(t, at.last)
 		assert.False(t, at.stop(), "the ctx was let go of")
 		ex.calls = nil
 	}
@@ -127,4 +131,118 @@ func TestCallsThatEndWhileTheirCtxDoesAreSettledOnce(t *testing.T) {
 			require.NotEqual(t, ctx.Done(), at.done, "a watch outlived its calls")
 		}
 	}
+}
+
+// holder notes which of its calls were cancelled, and in which order.
+type holder struct {
+	n     int
+	order *[]int
+}
+
+func (h holder) Cancelled()    { *h.order = append(*h.order, h.n) }
+func (holder) Interrupt(error) {}
+
+// The oldest is the one that runs, or will next: it should not have to wait until a million others were cancelled.
+func TestTheOldestCallIsGivenUpFirst(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	ex := &shelf{}
+	var order []int
+	var last *Future[int]
+	for n := range 5 {
+		last = Submit(ctx, ex, same, n)
+		require.True(t, ex.calls[n].Hold(holder{n, &order}))
+	}
+	ex.calls[2].Reject(errors.New("not today"))
+	told := make(chan struct{})
+	last.OnDone(func(*Future[int]) { close(told) })
+	cancel()
+	<-told
+	assert.Equal(t, []int{0, 1, 3, 4}, order)
+}
+
+// bell is a ctx of another make: its channel may be that of others, the reason is its own.
+type bell struct {
+	context.Context
+	done   chan struct{}
+	reason error
+}
+
+func (b bell) Done() <-chan struct{} { return b.done }
+
+func (b bell) Err() error {
+	select {
+	case <-b.done:
+		return b.reason
+	default:
+		return nil
+	}
+}
+
+func TestEachCallIsCancelledForTheReasonOfItsOwnCtx(t *testing.T) {
+	done := make(chan struct{})
+	closing, moving := errors.New("we close"), errors.New("we move")
+	ex := &shelf{}
+	one := Submit(bell{context.Background(), done, closing}, ex, same, 1)
+	other := Submit(bell{context.Background(), done, moving}, ex, same, 2)
+	close(done)
+	require.ErrorIs(t, one.Err(t.Context()), closing)
+	require.ErrorIs(t, other.Err(t.Context()), moving)
+}
+
+// Row E10.
+func TestAFutureThatIsKeptDoesNotKeepItsCtx(t *testing.T) {
+	type key struct{}
+	collected := make(chan struct{})
+	ex := &shelf{}
+	f := func() *Future[int] {
+		value := new([1 << 10]byte)
+		runtime.AddCleanup(value, func(c chan struct{}) { close(c) }, collected)
+		ctx, cancel := context.WithCancel(context.WithValue(context.Background(), key{}, value))
+		defer cancel()
+		f := Submit(ctx, ex, same, 1)
+		f.Done() // which stays with the future
+		ex.calls[0].Reject(errors.New("not today"))
+		ex.calls = nil
+		return f
+	}()
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		runtime.GC()
+		select {
+		case <-collected:
+			runtime.KeepAlive(f)
+			return
+		case <-time.After(time.Millisecond):
+			require.True(t, time.Now().Before(deadline), "the ctx is still there")
+		}
+	}
+}
+
+// The ctx may be done between any two steps of those who make a watch.
+func TestAWatchThatIsOverIsNotTheLatest(t *testing.T) {
+	at := new(watch)
+	ended := make(chan struct{})
+	at.mu.Lock()
+	go func() {
+		defer close(ended)
+		at.end()
+	}()
+	for !parked("(*watch).end") {
+		runtime.Gosched()
+	}
+	latest.Store(at)
+	require.False(t, at.over) // so watchFor leaves it there
+	at.mu.Unlock()
+	<-ended
+	assert.Nil(t, latest.Load())
+}
+
+// parked reports whether a goroutine in the function waits for a lock.
+func parked(function string) bool {
+	stacks := make([]byte, 1<<20)
+	for stack := range strings.SplitSeq(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {
+		if strings.Contains(stack, function) {
+			return strings.Contains(stack[:strings.IndexByte(stack, '\n')], "[sync.Mutex.Lock")
+		}
+	}
+	return false
 }
