@@ -75,6 +75,7 @@ func (r *Reader) Ready() bool {
 
 // Await waits until there is something to read, or an error, which comes again with Next.
 func (r *Reader) Await() {
+	r.Forget()
 	if r.br.Buffered() == 0 {
 		_, _ = r.br.Peek(1)
 	}
@@ -88,9 +89,7 @@ func (r *Reader) Fill() {
 // Next reads one frame and returns its body, which is valid until the call after. Its error is [io.EOF] only when the stream
 // ends between two frames; one that ends inside a frame gives [io.ErrUnexpectedEOF].
 func (r *Reader) Next() ([]byte, error) {
-	if cap(r.body) > keepBody {
-		r.body = nil // the wait for the next frame may be long
-	}
+	r.Forget()
 	head, err := r.head()
 	if err != nil {
 		return nil, err
@@ -101,6 +100,13 @@ func (r *Reader) Next() ([]byte, error) {
 	}
 	_, _ = r.br.Discard(headerLen) // peeked above
 	return r.read(int(n))
+}
+
+// Forget lets go of a large body: the wait for the next frame may be long. Whoever waits here does that by itself.
+func (r *Reader) Forget() {
+	if cap(r.body) > keepBody {
+		r.body = nil
+	}
 }
 
 // head waits for a header, but not once a byte is there that begins none: whoever sent that may never send eight.

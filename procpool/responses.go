@@ -163,7 +163,9 @@ func (in *inbound) response(e ipc.Entry) (r response, err error) {
 		return response{value: e.Result}, nil
 	}
 	m := in.piped
-	if e.Body != nil {
+	if e.Body == nil {
+		in.piped = ipc.Message{} // it may be large
+	} else {
 		if m, err = ipc.ParseMessage(e.Body); err != nil {
 			return r, err
 		}
@@ -287,6 +289,7 @@ func (in *inbound) settleNext() {
 		return
 	}
 	n, r, interrupted := o.n, a.response, o.interrupted
+	a.response = response{}
 	if len(a.row) > 0 {
 		e, rest, err := ipc.CutEntry(a.row)
 		if err != nil {

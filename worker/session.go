@@ -127,6 +127,7 @@ func (s *session) work(mine *request) {
 			if aside {
 				s.tell() // of responses that wait behind the call that runs
 				if s.frames.Buffered() == 0 {
+					s.frames.Forget()
 					s.requests.await()
 				}
 			}

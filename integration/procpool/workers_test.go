@@ -32,6 +32,7 @@ var workerFuncs = []futures.Callable{
 	carryBytes, carryParcel, carryText,
 	double, mallocs,
 	napHoldOrTally,
+	weigh,
 }
 
 // none is the argument of functions that need none.
@@ -510,3 +511,12 @@ func init() {
 		select {}
 	}
 }
+
+// weigh returns how much memory the worker uses besides its argument, once that is no more than a quarter of it, or after a while.
+var weigh = futures.NewFunc("test.Weigh", func(_ context.Context, b []byte) (int, error) {
+	for deadline := time.Now().Add(patience / 2); ; time.Sleep(10 * time.Millisecond) {
+		if n := heap() - len(b); n < len(b)/4 || time.Now().After(deadline) {
+			return n, nil
+		}
+	}
+})
