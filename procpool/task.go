@@ -164,7 +164,9 @@ func (t *task) resolve(n int) {
 func (t *task) meta(attempt int32) ipc.Meta {
 	m := ipc.Meta{Timeout: int64(t.timeout())}
 	if deadline, ok := t.context().Deadline(); ok {
-		m.Deadline = deadline.UnixNano()
+		if at := deadline.UnixNano(); time.Unix(0, at).Equal(deadline) { // or else it is centuries away
+			m.Deadline = at
+		}
 	}
 	if attempt > 1 {
 		m.Attempt = int(attempt)
