@@ -146,8 +146,12 @@ func (s *session) work(mine *request) {
 			s.mu.Lock()
 		default:
 			seen = s.begun.Load()
+			running := s.current != nil
 			s.mu.Unlock()
 			time.Sleep(standBy)
+			if running {
+				s.tell() // whoever runs short calls looks at the clock now and then, and the next ones may not be short
+			}
 			s.mu.Lock()
 		}
 	}
