@@ -15,6 +15,7 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/seed7d1be1d5/concurrent/interpreters/internal/meter"
+	"github.com/seed7d1be1d5/concurrent/interpreters/internal/segments"
 	"github.com/seed7d1be1d5/concurrent/ipc"
 	"github.com/seed7d1be1d5/concurrent/ipc/abi"
 )
@@ -171,7 +172,7 @@ func (c *code) compile(wasm []byte) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrImage, err)
 	}
-	if c.module, err = c.runtime.CompileModule(ctx, metered); err != nil {
+	if c.module, err = c.runtime.CompileModule(ctx, segments.Merge(metered)); err != nil {
 		return fmt.Errorf("%w: %w", ErrImage, err)
 	}
 	memory := c.module.ExportedMemories()["memory"]

@@ -4,11 +4,13 @@ import "github.com/tetratelabs/wazero/experimental"
 
 const pageSize = 64 << 10
 
+// firstAhead is room for what Go's runtime takes as it starts, a page or two.
+const firstAhead = 8 * pageSize
+
 // A memory is what an instance has for its linear memory: at most limit bytes, of this program's own heap.
 type memory struct {
 	limit uint64
 	bytes []byte
-	full  bool // it was refused more
 }
 
 // Allocate implements [experimental.MemoryAllocator].
@@ -17,7 +19,6 @@ func (m *memory) Allocate(_, _ uint64) experimental.LinearMemory { return m }
 // Reallocate makes room ahead: a memory grows by many small steps, and each would copy all of it.
 func (m *memory) Reallocate(size uint64) []byte {
 	if size > m.limit {
-		m.full = true
 		return nil
 	}
 	if size > uint64(cap(m.bytes)) {
@@ -25,7 +26,7 @@ func (m *memory) Reallocate(size uint64) []byte {
 		if len(m.bytes) > 0 {
 			room = min(m.limit, max(size, size/2*3))
 		}
-		grown := make([]byte, size, room)
+	grown := make([]byte, size, room)
 		copy(grown, m.bytes)
 		m.bytes = grown
 	}
