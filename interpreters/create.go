@@ -24,7 +24,7 @@ func Create(ctx context.Context, image *Image, config Config) (*Interpreter, err
 	}
 	image.retain()
 	ip := &Interpreter{id: registry.nextID()}
-	in, err := newInstance(ip, image.code, config)
+	in, err := newInstance(ip, image.code, config, []string{"guest"})
 	if err != nil {
 		image.release()
 		return nil, err

@@ -69,7 +69,7 @@ type instanceKey struct{}
 func instanceOf(ctx context.Context) *instance { return ctx.Value(instanceKey{}).(*instance) }
 
 // newInstance makes an instance that has not begun to run.
-func newInstance(owner *Interpreter, c *code, config Config) (*instance, error) {
+func newInstance(owner *Interpreter, c *code, config Config, args []string) (*instance, error) {
 	if config.MemoryLimit < c.leastMemory {
 		return nil, fmt.Errorf("%w: Config.MemoryLimit is %d: the module alone needs %d", ErrImage, config.MemoryLimit, c.leastMemory)
 	}
@@ -78,7 +78,7 @@ func newInstance(owner *Interpreter, c *code, config Config) (*instance, error) 
 	in.events.wake = make(chan struct{}, 1)
 	in.port = newQueuePort(id, int64(config.MemoryLimit), func(ticket uint64) { in.events.post(abi.EventTicket, ticket) })
 	in.ctx = experimental.WithMemoryAllocator(context.WithValue(context.Background(), instanceKey{}, in), in.memory)
-	module, err := c.runtime.InstantiateModule(in.ctx, c.module, in.moduleConfig())
+	module, err := c.runtime.InstantiateModule(in.ctx, c.module, in.moduleConfig(args))
 	if err != nil {
 		in.port.close()
 		return nil, fmt.Errorf("%w: %w", ErrImage, err)
@@ -218,8 +218,8 @@ func (in *instance) stop(cause error) {
 }
 
 // moduleConfig grants what was asked for, and the real time and randomness.
-func (in *instance) moduleConfig() wazero.ModuleConfig {
-	c := wazero.NewModuleConfig().WithName("").WithStartFunctions().WithArgs("guest").
+func (in *instance) moduleConfig(args []string) wazero.ModuleConfig {
+	c := wazero.NewModuleConfig().WithName("").WithStartFunctions().WithArgs(args...).
 		WithSysWalltime().WithNanotime(monotonic, sys.ClockResolution(time.Microsecond)).WithRandSource(randomness{}).
 		WithStderr(in.stderr)
 	if in.config.Stdout != nil {

@@ -1,0 +1,57 @@
+package interpreters_test
+
+import (
+	"context"
+	_ "embed"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed7d1be1d5/concurrent/interpreters"
+)
+
+// words is a program in C: see words.c.
+//
+//go:embed testdata/words.wasm
+var words []byte
+
+func TestAProgramThatIsNotInGoRunsInTheSandbox(t *testing.T) {
+	img, err := interpreters.Load(within(t), words, interpreters.ImageConfig{})
+	require.NoError(t, err)
+	defer img.Close()
+	var out strings.Builder
+	files := fstest.MapFS{"poem.txt": {Data: []byte("one two\nthree\n")}}
+
+	require.NoError(t, interpreters.ExecModule(within(t), img, interpreters.Config{Stdin: strings.NewReader("a b c"), Stdout: &out}))
+	require.NoError(t, interpreters.ExecModule(within(t), img, interpreters.Config{FS: files, Stdout: &out}, "words", "/poem.txt"))
+	assert.Equal(t, "0 3 -\n2 3 /poem.txt\n", out.String())
+
+	var died *interpreters.Died
+	err = interpreters.ExecModule(within(t), img, interpreters.Config{}, "words", "/poem.txt")
+	require.ErrorAs(t, err, &died, "no file was granted")
+	assert.Equal(t, interpreters.Exit, died.Reason)
+	assert.Equal(t, 1, died.ExitCode)
+	assert.Equal(t, "words: cannot open /poem.txt\n", died.Stderr)
+
+	err = interpreters.ExecModule(within(t), img, interpreters.Config{MemoryLimit: 16 << 20}, "words", "-eat")
+	require.ErrorAs(t, err, &died)
+	assert.Equal(t, 9, died.ExitCode, "malloc fails, and the program says so")
+
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	err = interpreters.ExecModule(ctx, img, interpreters.Config{Grace: time.Hour}, "words", "-spin")
+	require.ErrorAs(t, err, &died)
+	assert.Equal(t, interpreters.Interrupted, died.Reason)
+	assert.ErrorIs(t, err, context.DeadlineExceeded)
+
+	err = interpreters.ExecModule(within(t), img, interpreters.Config{Fuel: 1000}, "words", "-spin")
+	assert.ErrorIs(t, err, interpreters.ErrOutOfFuel)
+
+	_, err = interpreters.Create(within(t), img, interpreters.Config{})
+	assert.ErrorIs(t, err, interpreters.ErrImage, "it takes no calls")
+	assert.ErrorIs(t, interpreters.ExecModule(within(t), image, interpreters.Config{}), interpreters.ErrImage, "it waits for calls")
+}
