@@ -31,7 +31,10 @@ func Create(ctx context.Context, image *Image, config Config) (*Interpreter, err
 	}
 	if err := in.start(ctx); err != nil {
 		if !errors.Is(err, ErrImage) {
-			err = autopsy(ip.id, err, in.stopped, in.stderr.String())
+			died := autopsy(ip.id, err, in.stopped, in.stderr.String())
+			if err = died; died.Reason == Exit && died.ExitCode == 0 {
+				err = errReturned // which is how Go's main returns
+			}
 		}
 		in.close()
 		image.release()

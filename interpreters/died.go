@@ -18,7 +18,7 @@ const (
 	StackOverflow                   // runaway recursion
 	Deadlock                        // every goroutine waited, and nothing could wake one
 	Interrupted                     // the host stopped it: a ctx that it did not listen to, Kill, or no fuel
-	Trap                            // it did what WebAssembly forbids
+	Trap                            // it did what WebAssembly forbids, or broke what host and guests have agreed upon
 )
 
 func (r Reason) String() string {
@@ -73,6 +73,8 @@ func autopsy(id int64, err error, stopped error, stderr string) *Died {
 	switch {
 	case errors.Is(stopped, errDeadlock):
 		d.Reason, d.cause = Deadlock, nil
+	case errors.Is(stopped, errOutside):
+		d.cause = stopped
 	case stopped != nil:
 		d.Reason, d.cause = Interrupted, stopped
 	case errors.As(err, &exit) && (exit.ExitCode() != 2 || line == ""):

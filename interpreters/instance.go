@@ -188,10 +188,12 @@ func (in *instance) answer() ([]byte, error) {
 		}
 	}
 	if len(answer) == 0 {
-		return nil, errors.New("the guest's answer is empty")
+		return nil, errEmpty
 	}
 	return answer, nil
 }
+
+var errEmpty = errors.New("its answer is empty")
 
 // awake makes a guest that waits in the host look at kill.
 func (in *instance) awake(cause error) {
@@ -205,7 +207,7 @@ func (in *instance) awake(cause error) {
 func (in *instance) serve(m api.Module, ptr, size uint32) {
 	view, ok := m.Memory().Read(ptr, size)
 	if !ok {
-		in.stop(errors.New("serve: outside of memory"))
+		in.stop(errOutside)
 	}
 	in.given, in.serving = append([]byte(nil), view...), true
 	panic(sys.NewExitError(0))

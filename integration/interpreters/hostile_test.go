@@ -1,0 +1,90 @@
+package interpreters_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/integration/interpreters/tasks"
+	"github.com/seed7d1be1d5/concurrent/interpreters"
+)
+
+func hostile(t *testing.T) *interpreters.Image {
+	t.Helper()
+	module, err := build(t.TempDir(), "./hostile")
+	require.NoError(t, err)
+	img, err := interpreters.Load(within(t), module, interpreters.ImageConfig{CacheDir: cacheDir})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, img.Close()) })
+	return img
+}
+
+func TestAHostileGuestHarmsNobody(t *testing.T) {
+	img := hostile(t)
+	q, _ := queue(t, 0)
+	witness := create(t, interpreters.Config{})
+	for name, dies := range map[string]bool{
+		"answer outside": true, "answer empty": true, "serve outside": true, "serve nothing": true, "take outside": true, "limits outside": true,
+		"host call outside": true, "queue outside": true,
+		"answer of no kind": false, "answer cut": false, "answer deep": false, "failure cut": false, "failure of no kind": false,
+		"made-up queue": false, "take nothing": false, "host call of nothing": false, "queues": false, "polls": false,
+	} {
+		t.Run(name, func(t *testing.T) {
+			ip := createWith(t, img, interpreters.Config{MemoryLimit: 64 << 20})
+			result, err := interpreters.Call(within(t), ip, futures.Declare[any, any](name), nil)
+			var died *interpreters.Died
+			require.Equal(t, dies, errors.As(err, &died), "%v", err)
+			if dies {
+				assert.Equal(t, interpreters.Trap, died.Reason)
+			} else if err == nil {
+				assert.Nil(t, result)
+			}
+			if !dies {
+				_, err = interpreters.Call(within(t), ip, futures.Declare[any, any]("take nothing"), nil)
+				assert.NoError(t, err, "it goes on")
+			}
+			sum, err := interpreters.Call(within(t), witness, tasks.Add, tasks.Pair{A: 1, B: 2})
+			require.NoError(t, err)
+			assert.Equal(t, 3, sum)
+		})
+	}
+	assert.True(t, q.Empty())
+}
+
+func TestAGuestWithAWrongBufferDies(t *testing.T) {
+	ip := createWith(t, hostile(t), interpreters.Config{Env: []string{"BUFFER=outside"}})
+	_, err := interpreters.Call(within(t), ip, futures.Declare[any, any]("polls"), any("argument"))
+	var died *interpreters.Died
+	assert.ErrorAs(t, err, &died)
+}
+
+func TestAGuestThatDoesNotComeToServeIsNotCreated(t *testing.T) {
+	img := hostile(t)
+	before := interpreters.ListAll()
+	for hello, reason := range map[string]interpreters.Reason{
+		"garbage": 0, "version": 0, "return": 0, "outside": interpreters.Trap, "exit": interpreters.Exit, "panic": interpreters.Panic,
+		"spin": interpreters.Interrupted, "block": interpreters.Deadlock,
+	} {
+		ctx := within(t)
+		if hello == "spin" {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, 20*time.Millisecond)
+			defer cancel()
+		}
+		_, err := interpreters.Create(ctx, img, interpreters.Config{Env: []string{"HELLO=" + hello}})
+		if reason == 0 {
+			assert.ErrorIs(t, err, interpreters.ErrImage, hello)
+			continue
+		}
+		var died *interpreters.Died
+		if assert.ErrorAs(t, err, &died, hello) {
+			assert.Equal(t, reason, died.Reason, hello)
+		}
+	}
+	assert.Equal(t, before, interpreters.ListAll())
+}
