@@ -1,7 +1,6 @@
 package meter
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -51,19 +50,22 @@ func BenchmarkMetering(b *testing.B) {
 	for i, job := range jobs {
 		b.Run(job, func(b *testing.B) { compare(b, wasm, func(g *guest) { g.work(b, i) }) })
 	}
-	for _, u := range []struct {
+	copies := one("i", "i", 0, cat([]byte{opLoop, noResult, opI32Const, 0, opI32Const, 32, opI32Const, 32, opMisc, miscMemoryCopy, 0, 0},
+		downFrom(0), []byte{opEnd, opLocalGet, 0})...)
+	for _, c := range []struct {
 		name string
+		src  source
 		n    uint64
-	}{{"a loop takes one per iteration", 1e7}, {"recursion takes one per entry", 28}, {"memory.copy by length", 64}} {
-		for _, c := range units {
-			if c.name == u.name {
-				b.Run(fmt.Sprint(c.name), func(b *testing.B) {
-					compare(b, c.src.wasm(), func(g *guest) {
-						_, err := g.call(u.n)
-						require.NoError(b, err)
-					})
-				})
-			}
-		}
+	}{
+		{"tightest loop", tightLoop, 1e7},
+		{"recursion", fibonacci, 28},
+		{"loop of small copies", copies, 1e5},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			compare(b, c.src.wasm(), func(g *guest) {
+				_, err := g.call(c.n)
+				require.NoError(b, err)
+			})
+		})
 	}
 }

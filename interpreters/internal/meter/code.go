@@ -5,7 +5,7 @@ const (
 	maxPath = 512
 
 	// callCost is what a call counts in bytes of code, besides the units of the function it calls.
-	callCost = 32
+	callCost = 128
 
 	// branchTableCost is what a br_table counts in bytes of code at most, however many labels it has.
 	branchTableCost = 16
@@ -254,7 +254,7 @@ func (f *function) step(size int) {
 		return
 	}
 	switch f.in.op {
-	case opCall, opCallIndirect:
+	case opCall, opCallIndirect, opRefFunc: // a reference is made by a call, too
 		f.path += callCost
 	case opBrTable:
 		f.path += min(size, branchTableCost)

@@ -245,7 +245,9 @@ func (m *module) encodeData(r *reader) []byte {
 			dst = m.appendConst(dst, r)
 		case 1:
 		case 2:
-			r.zero()
+			if at := r.at; r.u32() != 0 {
+				r.fail(at, "data of a second memory")
+			}
 			dst = m.appendConst(append(dst, 0), r)
 		default:
 			r.fail(at, "unknown flag %#x of data", flag)

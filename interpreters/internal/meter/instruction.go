@@ -37,7 +37,7 @@ const (
 	opVector       = 0xfd
 )
 
-// The second bytes after opMisc.
+// The numbers after opMisc.
 const (
 	miscMemoryInit = 8
 	miscDataDrop   = 9
@@ -51,7 +51,7 @@ const (
 	miscTableFill  = 17
 )
 
-// vecConst is a second byte after opVector.
+// vecConst is a number after opVector.
 const vecConst = 0x0c
 
 // An instruction as far as metering has to know it.
@@ -136,10 +136,10 @@ func readMemoryArgument(r *reader) {
 	r.u32()
 }
 
-// decodeMisc takes second bytes only as they are: engines do not agree on padded ones.
 func (m *module) decodeMisc(r *reader, in *instruction, at int) {
-	in.sub = r.byte()
-	switch sub := in.sub; sub {
+	sub := r.u32()
+	in.sub = byte(sub)
+	switch sub {
 	case 0, 1, 2, 3, 4, 5, 6, 7: // saturating conversions
 	case miscMemoryInit:
 		r.u32()

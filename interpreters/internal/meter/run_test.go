@@ -19,8 +19,9 @@ import (
 // A guest is an instance of a module, and how often it ticked.
 type guest struct {
 	api.Module
-	ticks  uint64
-	onTick func(*guest)
+	runtime wazero.Runtime
+	ticks   uint64
+	onTick  func(*guest)
 }
 
 // start instantiates a module beside the host function, WASI, and a function that adds one.
@@ -29,7 +30,7 @@ func start(tb testing.TB, wasm []byte, onTick func(*guest)) (*guest, error) {
 	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigCompiler().WithMemoryLimitPages(1<<12))
 	tb.Cleanup(func() { require.NoError(tb, r.Close(ctx)) })
 	wasi_snapshot_preview1.MustInstantiate(ctx, r)
-	g := &guest{onTick: onTick}
+	g := &guest{runtime: r, onTick: onTick}
 	_, err := r.NewHostModuleBuilder(ImportModule).NewFunctionBuilder().WithGoFunction(api.GoFunc(func(context.Context, []uint64) {
 		g.ticks++
 		if g.onTick != nil {

@@ -20,6 +20,14 @@ func addOne(local byte) []byte {
 
 func repeat(n int, ops ...byte) []byte { return bytes.Repeat(ops, n) }
 
+var (
+	// tightLoop counts up to its argument.
+	tightLoop = one("i", "i", 1, cat([]byte{opLoop, noResult}, addOne(1), downFrom(0), []byte{opEnd, opLocalGet, 1})...)
+
+	fibonacci = one("i", "i", 0, opLocalGet, 0, opI32Const, 2, 0x48, opIf, typeI32, opLocalGet, 0, opElse,
+		opLocalGet, 0, opI32Const, 1, opI32Sub, opCall, 0, opLocalGet, 0, opI32Const, 2, opI32Sub, opCall, 0, opI32Add, opEnd)
+)
+
 // longOrShort is four times 300 bytes or none of them.
 var longOrShort = cat(repeat(4, cat([]byte{opLocalGet, 0, opIf, noResult}, repeat(300, 0x01), []byte{opElse, 0x01, opEnd})...), []byte{opLocalGet, 0})
 
@@ -36,7 +44,7 @@ var units = []struct {
 		args: []uint64{1, 2}, want: []uint64{3}, units: 0,
 	}, {
 		name: "a loop takes one per iteration",
-		src:  one("i", "i", 1, cat([]byte{opLoop, noResult}, addOne(1), downFrom(0), []byte{opEnd, opLocalGet, 1})...),
+		src:  tightLoop,
 		args: []uint64{100_000}, want: []uint64{100_000}, units: 100_000,
 	}, {
 		name: "a loop that ends at once takes one",
@@ -80,8 +88,7 @@ var units = []struct {
 		args: []uint64{77}, want: []uint64{154}, units: 77,
 	}, {
 		name: "recursion takes one per entry",
-		src: one("i", "i", 0, opLocalGet, 0, opI32Const, 2, 0x48, opIf, typeI32, opLocalGet, 0, opElse,
-			opLocalGet, 0, opI32Const, 1, opI32Sub, opCall, 0, opLocalGet, 0, opI32Const, 2, opI32Sub, opCall, 0, opI32Add, opEnd),
+		src:  fibonacci,
 		args: []uint64{20}, want: []uint64{6765}, units: 21891,
 	}, {
 		name: "a function whose entry is a loop takes its units there",
@@ -128,7 +135,7 @@ var units = []struct {
 			s.functions, s.codes = append(s.functions, u32(1)), append(s.codes, code(0, repeat(500, 0x01)...))
 			return s
 		}(),
-		args: []uint64{3}, want: []uint64{3}, units: 1 + 3, // the entry, and one per 17 calls
+		args: []uint64{3}, want: []uint64{3}, units: 1 + 13, // the entry, one per five calls, and one for what is left
 	}, {
 		name: "memory.fill by length",
 		src:  one("i", "i", 0, opI32Const, 0, opI32Const, 7, opLocalGet, 0, opMisc, miscMemoryFill, 0, opI32Const, 9, 0x2d, 0, 0),
