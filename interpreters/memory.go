@@ -22,11 +22,11 @@ func (m *memory) Reallocate(size uint64) []byte {
 		return nil
 	}
 	if size > uint64(cap(m.bytes)) {
-		room := size
-		if len(m.bytes) > 0 {
-			room = min(m.limit, max(size, size/2*3))
+		ahead := size / 2
+		if m.bytes == nil {
+			ahead = firstAhead
 		}
-	grown := make([]byte, size, room)
+		grown := make([]byte, size, min(m.limit, size+ahead))
 		copy(grown, m.bytes)
 		m.bytes = grown
 	}

@@ -78,20 +78,20 @@ func collectPut(opts []PutOption) (s putSettings) {
 // Put puts a copy of v into the queue, and waits for room as long as ctx lets it. The error matches ErrQueueFull and the cause of ctx if that
 // was done first (row Q6).
 func (q *Queue) Put(ctx context.Context, v any, opts ...PutOption) error {
-	return q.put(ctx, v, collectPut(opts).unbound)
+	return q.put(ctx, true, v, collectPut(opts).unbound)
 }
 
 // PutNoWait is Put for who does not wait.
 func (q *Queue) PutNoWait(v any, opts ...PutOption) error {
-	return q.put(nil, v, collectPut(opts).unbound)
+	return q.put(context.Background(), false, v, collectPut(opts).unbound)
 }
 
 // Get takes the first item out of the queue and decodes it into what into points to, and waits for one as long as ctx lets it. The error matches
 // ErrQueueEmpty and the cause of ctx if that was done first (row Q7).
-func (q *Queue) Get(ctx context.Context, into any) error { return q.get(ctx, into) }
+func (q *Queue) Get(ctx context.Context, into any) error { return q.get(ctx, true, into) }
 
 // GetNoWait is Get for who does not wait.
-func (q *Queue) GetNoWait(into any) error { return q.get(nil, into) }
+func (q *Queue) GetNoWait(into any) error { return q.get(context.Background(), false, into) }
 
 // QSize is how many items are in the queue: none if it was closed (row Q5).
 func (q *Queue) QSize() int {

@@ -11,26 +11,24 @@ import (
 
 func init() { ipc.RegisterQueueHandle((*Queue).ID, handle) }
 
-// put does not wait without a ctx.
-func (q *Queue) put(ctx context.Context, v any, unbound *UnboundItem) error {
+func (q *Queue) put(ctx context.Context, waits bool, v any, unbound *UnboundItem) error {
 	local, err := abi.FindLocalQueue(q.id)
 	switch {
 	case err != nil:
 		return err
-	case ctx == nil:
+	case !waits:
 		return local.PutNoWait(v, unbound)
 	default:
 		return local.Put(ctx, v, unbound)
 	}
 }
 
-// get does not wait without a ctx.
-func (q *Queue) get(ctx context.Context, into any) error {
+func (q *Queue) get(ctx context.Context, waits bool, into any) error {
 	local, err := abi.FindLocalQueue(q.id)
 	switch {
 	case err != nil:
 		return err
-	case ctx == nil:
+	case !waits:
 		return local.GetNoWait(into)
 	default:
 		return local.Get(ctx, into)

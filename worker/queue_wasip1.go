@@ -33,8 +33,7 @@ func init() {
 // noTicket is for who does not wait.
 const noTicket = 0
 
-// put does not wait without a ctx.
-func (q *Queue) put(ctx context.Context, v any, unbound *UnboundItem) error {
+func (q *Queue) put(ctx context.Context, waits bool, v any, unbound *UnboundItem) error {
 	encoded, err := ipc.AppendValue(nil, &v)
 	if err != nil {
 		return err
@@ -43,7 +42,7 @@ func (q *Queue) put(ctx context.Context, v any, unbound *UnboundItem) error {
 	if unbound != nil {
 		policy = int32(*unbound)
 	}
-	status, err := q.await(ctx, abi.QueueFull, func(ticket uint64) (status, size uint32) {
+	status, err := q.await(ctx, waits, abi.QueueFull, func(ticket uint64) (status, size uint32) {
 		return halves(hostQueuePut(q.id, address(encoded), uint32(len(encoded)), policy, ticket))
 	})
 	if err == nil {
@@ -52,13 +51,12 @@ func (q *Queue) put(ctx context.Context, v any, unbound *UnboundItem) error {
 	return err
 }
 
-// get does not wait without a ctx.
-func (q *Queue) get(ctx context.Context, into any) error {
+func (q *Queue) get(ctx context.Context, waits bool, into any) error {
 	if v := reflect.ValueOf(into); v.Kind() != reflect.Pointer || v.IsNil() {
 		return fmt.Errorf("%w: cannot decode into a %T: it must be a pointer, and not nil", futures.ErrNotShareable, into)
 	}
 	var item []byte
-	status, err := q.await(ctx, abi.QueueEmpty, func(ticket uint64) (status, size uint32) {
+	status, err := q.await(ctx, waits, abi.QueueEmpty, func(ticket uint64) (status, size uint32) {
 		status, size = halves(hostQueueGet(q.id, ticket))
 		if status == abi.QueueOK {
 			item = take(size)
@@ -87,9 +85,10 @@ func (q *Queue) get(ctx context.Context, into any) error {
 
 func halves(result uint64) (status, size uint32) { return uint32(result >> 32), uint32(result) }
 
-// await tries until the status is another one than busy, or ctx is done. In between it waits for its ticket to be rung.
-func (q *Queue) await(ctx context.Context, busy uint32, try func(ticket uint64) (status, size uint32)) (uint32, error) {
-	if ctx == nil {
+// await tries until the status is another one than busy, or ctx is done. In between it waits for its ticket to be rung, or if it does not wait
+// tries once.
+func (q *Queue) await(ctx context.Context, waits bool, busy uint32, try func(ticket uint64) (status, size uint32)) (uint32, error) {
+	if !waits {
 		status, size := try(noTicket)
 		return q.refused(status, size)
 	}

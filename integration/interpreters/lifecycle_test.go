@@ -205,7 +205,7 @@ func TestWhatCannotTravelIsNotShareable(t *testing.T) { // N18
 		err := call()
 		var failed *interpreters.ExecutionFailed
 		assert.ErrorIs(t, err, futures.ErrNotShareable, name)
-		assert.False(t, errors.As(err, &failed), name)
+		assert.NotErrorAs(t, err, &failed, name)
 	}
 	_, err := interpreters.Call(within(t), ip, futures.Declare[int, int]("tasks.Nowhere"), 1)
 	assert.ErrorIs(t, err, futures.ErrNoBody)
@@ -269,7 +269,7 @@ func TestExactlyOneCallAtATime(t *testing.T) { // N26
 	all.Wait()
 	n, err := interpreters.Call(within(t), ip, tasks.Global, "x")
 	require.NoError(t, err)
-	assert.EqualValues(t, callers*calls, n)
+	assert.Equal(t, callers*calls, n)
 	assert.EqualValues(t, callers*calls, done.Load())
 }
 
@@ -367,6 +367,6 @@ func TestLargeValuesTravel(t *testing.T) {
 		b := []byte(strings.Repeat("x", size))
 		got, err := interpreters.Call(within(t), ip, tasks.Echo, b)
 		require.NoError(t, err)
-		assert.True(t, string(b) == string(got), "%d bytes", size)
+		assert.Equal(t, b, got)
 	}
 }

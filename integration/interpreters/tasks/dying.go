@@ -54,6 +54,9 @@ var Churn = futures.NewFunc("tasks.Churn", func(_ context.Context, mib int) (n i
 var Recurse = futures.NewFunc("tasks.Recurse", func(_ context.Context, n int) (int, error) { return endless(n), nil })
 
 func endless(n int) int {
+	if n == 0 { // it begins with 1
+		return 0
+	}
 	var frame [16]int
 	frame[n%16] = n
 	return endless(n+1) + frame[(n+3)%16]

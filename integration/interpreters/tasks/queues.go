@@ -151,7 +151,7 @@ var Crowd = futures.NewFunc("tasks.Crowd", func(ctx context.Context, g Getting) 
 		go func() {
 			var v int
 			if g.Q.Get(ctx, &v) != nil {
-				v = 1 << 40
+				v = -1 << 20
 			}
 			got <- v
 		}()
