@@ -3,6 +3,7 @@ package interpreters
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tetratelabs/wazero/sys"
@@ -64,6 +65,9 @@ func (d *Died) Unwrap() []error {
 
 var errDeadlock = errors.New("every goroutine waits, and nothing can wake one")
 
+// outOfMemory is what Go's runtime says when it was refused memory. The last is an accident: it takes what it has reserved before for new.
+var outOfMemory = []string{"out of memory", "cannot allocate memory", "arena already initialized"}
+
 // autopsy finds out how the guest ended. What Go's runtime says of itself it says on the standard error; a guest that
 // writes the like and exits deceives nobody but its owner.
 func autopsy(id int64, err error, stopped error, stderr string) *Died {
@@ -83,7 +87,7 @@ func autopsy(id int64, err error, stopped error, stderr string) *Died {
 		d.Reason, d.cause = Deadlock, nil
 	case strings.Contains(line, "stack overflow") || strings.Contains(err.Error(), "stack overflow"):
 		d.Reason, d.cause = StackOverflow, nil
-	case strings.Contains(line, "out of memory") || strings.Contains(line, "cannot allocate memory"):
+	case slices.ContainsFunc(outOfMemory, func(text string) bool { return strings.Contains(line, text) }):
 		d.Reason, d.cause = OutOfMemory, nil
 	case line != "":
 		d.Reason, d.cause = Panic, nil

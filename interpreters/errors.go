@@ -3,6 +3,7 @@ package interpreters
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/seed7d1be1d5/concurrent/futures"
 )
@@ -56,7 +57,10 @@ func executionFailed(task *futures.TaskError) *ExecutionFailed {
 	if task.Panicked {
 		info.ErrDisplay = "panic: " + task.Message
 	}
-	if task.Stack != "" {
+	switch {
+	case strings.Contains(task.Stack, info.Formatted): // that of a script says it itself
+		info.ErrDisplay = task.Stack
+	case task.Stack != "":
 		info.ErrDisplay += "\n\n" + task.Stack
 	}
 	return &ExecutionFailed{info, task}

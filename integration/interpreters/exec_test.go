@@ -58,12 +58,12 @@ func TestAScriptThatFailsLeavesItsInterpreterUsable(t *testing.T) {
 		assert.Contains(t, info.ErrDisplay, "<exec>:", code)
 	}
 	info := failedIn(t, ip.Exec(within(t), "def f():\n    g()\ndef g():\n    fail('deep')\nf()"))
-	assert.Contains(t, info.ErrDisplay, `Traceback (most recent call last):
+	assert.Equal(t, `Traceback (most recent call last):
   <exec>:5:2: in <toplevel>
   <exec>:2:6: in f
   <exec>:4:9: in g
   <builtin>: in fail
-Fail: deep`)
+Fail: deep`, info.ErrDisplay)
 	require.NoError(t, ip.Exec(within(t), "x = 1"))
 }
 
@@ -105,6 +105,16 @@ func TestAnEndlessScriptIsStoppedInTime(t *testing.T) {
 	assert.NotErrorAs(t, err, &died)
 	assert.ErrorIs(t, err, context.Canceled)
 	require.NoError(t, ip.Exec(within(t), "n > 0 or fail()"))
+}
+
+// Go's runtime has more than one way to say that it was refused memory.
+func TestAScriptThatEatsMemoryDiesOfIt(t *testing.T) {
+	for _, code := range []string{"tasks.Add(A=range(1 << 40))", "x = 'x'\nwhile True: x = x + x"} {
+		err := createWith(t, scripted(t), interpreters.Config{MemoryLimit: 64 << 20}).Exec(within(t), code)
+		var died *interpreters.Died
+		require.ErrorAs(t, err, &died)
+		assert.Equal(t, interpreters.OutOfMemory, died.Reason, "%v", err)
+	}
 }
 
 func BenchmarkExecOfNothing(b *testing.B) {
