@@ -40,8 +40,11 @@ build: ## build bin/worker and bin/procpool
 	$(GO) build -o bin/ ./cmd/worker ./cmd/procpool
 
 .PHONY: run
-run: build ## format, hash and compress every .go file of the Go installation, in worker processes and serially
+run: build ## format, hash and compress every .go file of the Go installation, in worker processes and serially; then contain hostile guests
 	bin/procpool demo -worker bin/worker -root "$$($(GO) env GOROOT)/src" -files $(FILES) -out out/gofmt.jsonl
+	@echo
+	GOOS=wasip1 GOARCH=wasm $(GO) build -o bin/guest.wasm ./examples/interpreters/guest
+	$(GO) run ./examples/interpreters bin/guest.wasm
 
 .PHONY: test
 test: ## run every test
