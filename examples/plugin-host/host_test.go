@@ -64,7 +64,8 @@ func TestHostSurvivesThePlugin(t *testing.T) {
 testdata/1-welcome.txt: <h1>Welcome</h1><p>This page is <em>fine</em>.</p>
 testdata/2-gap.txt: GUILTY of a crash: procpool: worker PID exited with code 2 while it ran markup.Render
 last words: panic: runtime error: index out of range [0] with length 0
-testdata/3-star.txt: GUILTY of a hang: procpool: worker PID was ended by signal 9 (killed) while it ran markup.Render: futures: call timed out
+testdata/3-star.txt: GUILTY of a hang: procpool: worker PID was ended by signal 3 (quit) while it ran markup.Render: futures: call timed out
+what it was doing: see Goroutines
 testdata/4-latin1.txt: refused: the text is not UTF-8
 testdata/5-page.txt: <p>Page 5.</p>
 testdata/6-page.txt: <p>Page 6.</p>
