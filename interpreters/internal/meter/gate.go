@@ -1,7 +1,7 @@
 package meter
 
-// hostCallUnits are the units of a call of a host function: about as long as the shortest of them takes, and enough that what ever they do
-// there are only a few from one tick to the next.
+// hostCallUnits are the units of a call of a host function: few calls fit between two ticks, and a short call costs a guest little more fuel
+// than the loop that would take as long.
 const hostCallUnits = 1 << 10
 
 // A gate stands before each host function. It has the same type, takes the units and calls it. Whatever names the host function,

@@ -19,6 +19,9 @@ const (
 	opLocalTee     = 0x22
 	opGlobalGet    = 0x23
 	opGlobalSet    = 0x24
+	opFirstLoad    = 0x28
+	opLastLoad     = 0x35
+	opLastStore    = 0x3e
 	opMemorySize   = 0x3f
 	opMemoryGrow   = 0x40
 	opI32Const     = 0x41
@@ -86,7 +89,7 @@ func (m *module) decode(r *reader, in *instruction) {
 		m.readGlobal(r)
 	case op == 0x25, op == 0x26: // table.get, table.set
 		in.index = m.readTable(r)
-	case op >= 0x28 && op <= 0x3e: // loads and stores
+	case op >= opFirstLoad && op <= opLastStore:
 		readMemoryArgument(r)
 	case op == opMemorySize, op == opMemoryGrow:
 		r.zero()

@@ -35,16 +35,17 @@ const (
 	noResult = 0x40
 )
 
-// Browsers have the same limits, so no toolchain makes more.
+// Browsers have such limits, so no toolchain makes more.
 const (
 	maxParams        = 1000
 	maxResults       = 1000
 	maxLocals        = 50_000
 	maxTableElements = 10_000_000
+	maxImports       = 10_000 // fewer than in browsers: each gets a gate
 )
 
-// maxNesting is the depth of blocks in blocks. A compiler makes one per case of a switch.
-const maxNesting = 1 << 16
+// maxNesting is the depth of blocks in blocks. Go's own compiler, as a guest, has 7741 in one function.
+const maxNesting = 1 << 14
 
 type signature struct{ params, results int }
 
@@ -176,7 +177,12 @@ func (m *module) readType(r *reader) uint32 {
 
 func (m *module) readImports(r *reader) {
 	m.tickAdded = true
-	for range r.count(4) {
+	at := r.at
+	n := r.count(4)
+	if n > maxImports {
+		r.fail(at, "%d imports, at most %d are possible", n, maxImports)
+	}
+	for range n {
 		at := r.at
 		from, name := string(r.bytes(r.u32())), string(r.bytes(r.u32()))
 		switch kind := r.byte(); kind {

@@ -258,3 +258,43 @@ func TestTicksAreExactOverManyCalls(t *testing.T) {
 		require.Equal(t, 33*(call+1)/100, g.ticks)
 	}
 }
+
+// The module's own calls of the host function are ticks besides those of its units.
+func TestAGuestMayTickItself(t *testing.T) {
+	src := source{
+		types: list(signatureOf("", "")), imports: list(importFunction(ImportModule, ImportName, 0)), functions: list(u32(0)),
+		exports: list(export(1)), codes: list(code(0, opCall, 0, opCall, 0)),
+	}
+	metered, err := Rewrite(src.wasm(), Options{})
+	require.NoError(t, err)
+	g, err := start(t, metered, nil)
+	require.NoError(t, err)
+	for range 8 {
+		_, err = g.call()
+		require.NoError(t, err)
+	}
+	require.Equal(t, uint64(8*(1+2*hostCallUnits))/DefaultEvery+8*2, g.ticks)
+}
+
+func TestNamesKeepTheirFunctions(t *testing.T) {
+	src := source{
+		types: list(signatureOf("", ""), signatureOf("i", "i")), imports: list(importFunction("host", "next", 1)), functions: list(u32(0), u32(0)),
+		exports: list(export(2)), codes: list(code(0, opUnreachable), code(0, opCall, 1)),
+	}
+	inner, outer := cat([]byte{1}, str("inner")), cat([]byte{2}, str("outer"))
+	functions := cat([]byte{2}, inner, outer)
+	locals := cat([]byte{1, 1, 1, 0}, str("x"))
+	src.names = cat([]byte{moduleName, 5}, str("this"), []byte{functionNames, byte(len(functions))}, functions, []byte{localNames, byte(len(locals))}, locals, []byte{9, 1, 0})
+	metered, err := Rewrite(src.wasm(), Options{})
+	require.NoError(t, err)
+	g, err := start(t, metered, nil)
+	require.NoError(t, err)
+	_, err = g.call()
+	require.ErrorContains(t, err, "this.inner()\n\tthis.outer()")
+
+	src.names = cat([]byte{functionNames, byte(len(functions) + 1)}, functions, []byte{7})
+	metered, err = Rewrite(src.wasm(), Options{})
+	require.NoError(t, err)
+	require.NotContains(t, string(metered), "inner", "malformed names are left out")
+	require.NoError(t, compiles(metered))
+}
