@@ -1,11 +1,15 @@
 package meter
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -389,4 +393,52 @@ func FuzzRewrite(f *testing.F) {
 		f.Add(src.wasm())
 	}
 	f.Fuzz(func(t *testing.T, wasm []byte) { checkRewrite(t, wasm) })
+}
+
+// around is a module with everything that code may name, and with this code, from its locals to its end.
+func around(body []byte) []byte {
+	return source{
+		types:     list(signatureOf("i", "i"), signatureOf("", ""), signatureOf("ii", "ii"), signatureOf("v", "v")),
+		imports:   list(importFunction("host", "next", 0)),
+		functions: list(u32(0), u32(1)), tables: list([]byte{funcref, 1, 4, 40}, []byte{externref, 0, 2}), memories: list([]byte{1, 1, 3}),
+		globals: list([]byte{typeI32, 1, opI32Const, 9, opEnd}, []byte{0x7e, 1, opI64Const, 7, opEnd}), exports: list(export(1)),
+		elements: list([]byte{0, opI32Const, 0, opEnd, 3, 0, 1, 2}, []byte{1, 0, 2, 1, 2}), dataCount: u32(1), data: list([]byte{1, 3, 'a', 'b', 'c'}),
+		codes: list(cat(u32(uint32(len(body))), body), code(0)),
+	}.wasm()
+}
+
+// FuzzCode runs code with and without metering. What metering has to stop first is not run without.
+func FuzzCode(f *testing.F) {
+	sources := slices.Collect(maps.Values(endless))
+	for _, c := range units {
+		sources = append(sources, c.src)
+	}
+	for _, src := range sources {
+		for _, code := range src.codes {
+			r := &reader{b: code}
+			f.Add(r.bytes(r.u32()))
+		}
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		wasm := around(body)
+		checkRewrite(t, wasm)
+		metered, err := Rewrite(wasm, Options{Every: 100})
+		if err != nil || compiles(metered) != nil {
+			return
+		}
+		var results [2][]uint64
+		var memories [2][]byte
+		var errs [2]error
+		for i, b := range [][]byte{metered, wasm} {
+			g, err := start(t, b, stopAfter(1000))
+			require.NoError(t, err)
+			if results[i], errs[i] = g.call(5); errors.Is(errs[i], errStopped) {
+				return
+			}
+			memories[i], _ = g.Memory().Read(0, g.Memory().Size())
+		}
+		require.Equal(t, firstLine(errs[1]), firstLine(errs[0]))
+		require.Equal(t, results[1], results[0])
+		require.True(t, bytes.Equal(memories[1], memories[0]))
+	})
 }
