@@ -20,7 +20,7 @@ func BenchmarkRewrite(b *testing.B) {
 }
 
 // compare runs something plain and metered in turn, and reports how much longer it takes metered: by the fastest of each, as whatever
-// disturbs a run makes it slower. Both run at least 21 times. Ratios of single functions move by a tenth with where their machine code happens
+// disturbs a run makes it slower. Both run at least 21 times. Ratios of single functions move by a fifth with where their machine code happens
 // to lie.
 func compare(b *testing.B, wasm []byte, run func(*guest)) {
 	plain, err := start(b, wasm, nil)
