@@ -199,7 +199,9 @@ func (l *link) spawn(env []string) (*plugged, error) {
 		stdoutLines.close()
 	})
 	l.drains.Go(func() {
-		drain(process.stderr, &l.stderr, l.pool.output, stderrLog)
+		words := &untilDump{asked: l.wasAsked, to: combined{&l.stderr, l.pool.output, stderrLog}}
+		drain(process.stderr, words)
+		words.close()
 		_ = stderrLog.Close() // an io.Pipe closes without error
 	})
 	return &plugged{name: config.Worker.String(), process: process, stdout: handshake, stderr: log}, nil
@@ -219,6 +221,13 @@ func (l *link) signal(sig syscall.Signal) {
 		return
 	}
 	l.process.signal(sig)
+}
+
+// wasAsked reports whether the process was asked to say what it is doing, and to end.
+func (l *link) wasAsked() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.asked
 }
 
 func (l *link) pid() int {
@@ -270,10 +279,7 @@ func (l *link) end(patient bool) ending {
 	case <-drained:
 	case <-time.After(outputTime):
 	}
-	l.mu.Lock()
-	asked := l.asked
-	l.mu.Unlock()
-	return ending{pid: l.process.pid(), state: l.process.state, asked: asked, stderr: l.stderr.String(), dump: l.process.dumped()}
+	return ending{pid: l.process.pid(), state: l.process.state, asked: l.wasAsked(), stderr: l.stderr.String(), dump: l.process.dumped()}
 }
 
 // release gives back what the pool and the system keep for the link.

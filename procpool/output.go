@@ -111,3 +111,45 @@ func drain(r io.Reader, sinks ...io.Writer) {
 		}
 	}
 }
+
+// quitLine is how the Go runtime begins to say what it is doing when it gets SIGQUIT.
+const quitLine = "SIGQUIT: quit\n"
+
+// untilDump hands on what is written to it, up to what a worker says because this host has asked it to: that goes into the error, and
+// would flood everybody's logs.
+type untilDump struct {
+	asked func() bool
+	to    io.Writer
+	held  []byte // it may become a quitLine
+	over  bool
+}
+
+func (u *untilDump) Write(p []byte) (int, error) {
+	if u.over {
+		return len(p), nil
+	}
+	text := p
+	if len(u.held) > 0 {
+		text, u.held = append(u.held, p...), nil
+	}
+	if u.asked() {
+		if i := bytes.Index(text, []byte(quitLine)); i >= 0 {
+			text, u.over = text[:i], true
+		} else {
+			for n := min(len(text), len(quitLine)-1); n > 0; n-- {
+				if bytes.HasSuffix(text, []byte(quitLine[:n])) {
+					text, u.held = text[:len(text)-n], bytes.Clone(text[len(text)-n:])
+					break
+				}
+			}
+		}
+	}
+	_, err := u.to.Write(text)
+	return len(p), err
+}
+
+// close hands on what was held back.
+func (u *untilDump) close() {
+	_, _ = u.to.Write(u.held) // nobody is told
+	u.held = nil
+}
