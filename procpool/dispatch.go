@@ -33,9 +33,9 @@ func (s *state) advance(now time.Time) {
 	}
 }
 
-// saturated reports whether calls wait, and will until a worker has answered or something else has happened.
+// saturated reports whether calls wait, and further ones would, until a worker has answered or something else has happened.
 func (s *state) saturated() bool {
-	return s.queue.head != nil && len(s.spare) == 0 && s.phases[starting]+s.phases[ready] >= s.policy.maxWorkers
+	return !s.closing && s.queue.head != nil && len(s.spare) == 0 && s.phases[starting]+s.phases[ready] >= s.policy.maxWorkers
 }
 
 // sendAhead gives calls to workers that are busy, as far as they will get to them soon: to each of those that run out of calls

@@ -41,3 +41,24 @@ func TestAChunkOfASaturatedPoolIsCancelledAtOnce(t *testing.T) {
 	}
 	require.NoError(t, pool.Shutdown(t.Context(), futures.CancelFutures()))
 }
+
+// tardy is a pool as it is for somebody who has asked whether it refuses calls before it was shut down, and goes on now.
+type tardy struct{ *ProcessPoolExecutor }
+
+func (p tardy) Submit(c futures.Call) { p.leave(p.accept(c)) }
+
+// Whoever submits may be overtaken by a shutdown: the call is refused then, however long those take that run.
+func TestACallThatAShutdownOvertakesIsRefusedAtOnce(t *testing.T) {
+	pool, err := New(Config{Worker: Self()})
+	require.NoError(t, err)
+	pool.state.policy.maxWorkers = 0 // so that nothing ever happens
+	accepted := futures.Submit(t.Context(), pool, probe, 0)
+	done, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, pool.Shutdown(done), context.Canceled)
+	late := futures.Submit(t.Context(), tardy{pool}, probe, 1)
+	require.Equal(t, futures.Finished, late.State())
+	require.ErrorIs(t, late.Err(t.Context()), futures.ErrShutdown)
+	require.NoError(t, pool.Shutdown(t.Context(), futures.CancelFutures()))
+	require.ErrorIs(t, accepted.Err(t.Context()), futures.ErrCancelled)
+}

@@ -212,6 +212,11 @@ func (p *ProcessPoolExecutor) enqueue(t *task) {
 		p.turnAway(t)
 		return
 	}
+	p.leave(t)
+}
+
+// leave puts a task into the intake.
+func (p *ProcessPoolExecutor) leave(t *task) {
 	p.intakeMu.Lock()
 	p.intake = append(p.intake, t)
 	p.waiting.Store(true)
