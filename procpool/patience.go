@@ -92,7 +92,7 @@ func (s *state) checkHead(w *workerState, now time.Time) {
 func (s *state) relieve(w *workerState, now time.Time) {
 	if (!w.ahead() || !now.Before(w.since.Add(catchUp*s.policy.window))) && s.canRelieve(w, now) {
 		recalled := s.recall(w, false, now)
-		if head := w.calls[0].task; recalled && head != nil && !w.ahead() {
+		if head := w.calls[0].task; recalled && head != nil && !w.unstarted() && !w.ahead() {
 			head.fn.measured(now.Sub(w.since), 1) // so long at least it takes
 		}
 	}

@@ -527,6 +527,23 @@ func TestStateSendsShortCallsAheadAndLongOnesOneByOne(t *testing.T) {
 	}
 }
 
+// A worker that is slow to start a call says nothing about how long that takes.
+func TestStateLearnsNothingFromACallThatHasNotStarted(t *testing.T) {
+	s := simulate(t, testPolicy(), true)
+	s.fn.measured(time.Microsecond, 1)
+	s.submit()
+	w := s.only()
+	s.becomeReady(w)
+	for range 5 {
+		s.submit()
+	}
+	require.Len(t, w.inbox, 6)
+	s.advance(2 * time.Millisecond)
+	require.Len(t, s.workers, 2, "a second worker is started for those behind it")
+	assert.Equal(t, time.Microsecond, s.fn.cost)
+	s.settle()
+}
+
 // A call that turns out to be long gives back those that were sent behind it, in their order.
 func TestStateRecallsWhatWaitsBehindALongCall(t *testing.T) {
 	p := testPolicy()
