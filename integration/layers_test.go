@@ -33,6 +33,8 @@ var mayImport = map[string][]string{
 	"procpool": {
 		module + "futures", module + "ipc", "github.com/vmihailenco/", "github.com/hashicorp/", "golang.org/x/",
 		"google.golang.org/", "github.com/golang/protobuf/", "github.com/oklog/run", "github.com/fatih/color", "github.com/mattn/", // of go-plugin
+		"github.com/elastic/go-seccomp-bpf/arch", "github.com/containerd/", "github.com/opencontainers/runtime-spec/",
+		"github.com/cilium/ebpf", "github.com/coreos/go-systemd/", "github.com/docker/go-units", "github.com/godbus/dbus/", "github.com/moby/sys/", "github.com/sirupsen/logrus", // of cgroups
 	},
 }
 

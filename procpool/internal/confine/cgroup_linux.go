@@ -1,0 +1,389 @@
+package confine
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/containerd/cgroups/v3"
+	"github.com/containerd/cgroups/v3/cgroup1"
+	"github.com/containerd/cgroups/v3/cgroup2"
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// Each worker has a cgroup of its own, next to this program's (version 2) or below it (version 1). Its name says whose it is:
+//
+//	concurrent-<pid namespace>-<pid of the host>-<its start time>-<number>
+//
+// so that what a killed host has left can be told from what a living one has, and the next pool removes it. A host in another pid
+// namespace cannot be judged from here, and what it has is left alone.
+
+const (
+	namePrefix = "concurrent-"
+	mount      = "/sys/fs/cgroup"
+)
+
+// A group is the cgroup of a worker.
+type group interface {
+	add(pid int) error
+	members() ([]int, error)
+	kill() error // whatever is in it
+	oomKills() (n uint64, known bool)
+	remove() error
+}
+
+// groups makes cgroups in one place.
+type groups interface {
+	make(name string, l Limits) (group, error)
+	leftover() []string // names that begin with namePrefix
+	open(name string) (group, error)
+	memory() error // why memory cannot be limited, or nil
+	processes() error
+	version() string
+}
+
+// placement is where workers get their cgroups: of version 2 if the controllers are there, of version 1 if not. The error says
+// why there are none.
+func placement() (groups, error) {
+	if cgroups.Mode() == cgroups.Unified {
+		own, err := cgroup2.NestedGroupPath("")
+		if err != nil {
+			return nil, fmt.Errorf("find the cgroup of this process: %w", err)
+		}
+		return &groups2{parent: path.Dir(own)}, nil
+	}
+	if cgroups.Mode() == cgroups.Unavailable {
+		return nil, errors.New("no cgroups are mounted at " + mount)
+	}
+	return newGroups1()
+}
+
+// remedy is what a human can do about cgroups that cannot be made.
+const remedy = "; run this program as root, or in a cgroup whose parent is delegated to its user (systemd: Delegate=yes and DelegateSubgroup=)"
+
+// Version 1: a folder for each controller.
+
+type groups1 struct {
+	subsystems []cgroup1.Subsystem
+	folders    map[cgroup1.Name]string // where those of workers go
+	path       func(name string) cgroup1.Path
+}
+
+func newGroups1() (*groups1, error) {
+	g := &groups1{folders: make(map[cgroup1.Name]string), path: cgroup1.NestedPath}
+	own := cgroup1.NestedPath("")
+	type rooted interface {
+		cgroup1.Subsystem
+		Path(string) string
+	}
+	for _, s := range []rooted{cgroup1.NewMemory(mount, cgroup1.OptionalSwap()), cgroup1.NewPids(mount)} {
+		at, err := own(s.Name())
+		if err != nil {
+			continue // not mounted
+		}
+		if _, err := os.Stat(s.Path(at)); err != nil {
+			continue
+		}
+		g.subsystems = append(g.subsystems, s)
+		g.folders[s.Name()] = s.Path(at)
+	}
+	if len(g.subsystems) == 0 {
+		return nil, errors.New("neither the memory nor the pids controller of cgroup v1 is mounted where this process is")
+	}
+	return g, nil
+}
+
+func (g *groups1) version() string { return "cgroup v1" }
+
+func (g *groups1) memory() error    { return g.has(cgroup1.Memory) }
+func (g *groups1) processes() error { return g.has(cgroup1.Pids) }
+
+func (g *groups1) has(name cgroup1.Name) error {
+	if g.folders[name] == "" {
+		return fmt.Errorf("the %s controller of cgroup v1 is not mounted where this process is", name)
+	}
+	return nil
+}
+
+func (g *groups1) hierarchy() ([]cgroup1.Subsystem, error) { return g.subsystems, nil }
+
+func (g *groups1) make(name string, l Limits) (group, error) {
+	resources := &specs.LinuxResources{}
+	if l.Memory > 0 {
+		resources.Memory = &specs.LinuxMemory{Limit: &l.Memory, Swap: &l.Memory} // of both together
+	}
+	if l.Processes > 0 {
+		n := int64(l.Processes)
+		resources.Pids = &specs.LinuxPids{Limit: &n}
+	}
+	made, err := cgroup1.New(g.path(name), resources, cgroup1.WithHierarchy(g.hierarchy), func(c *cgroup1.InitConfig) error {
+		c.InitCheck = cgroup1.AllowAny
+		return nil
+	})
+	if err != nil {
+		for _, folder := range g.folders {
+			_ = os.Remove(filepath.Join(folder, name)) // what was made before it failed
+		}
+		return nil, err
+	}
+	return &group1{Cgroup: made, groups: g, name: name}, nil
+}
+
+func (g *groups1) open(name string) (group, error) {
+	found, err := cgroup1.Load(g.path(name), cgroup1.WithHierarchy(g.hierarchy))
+	if err != nil {
+		return nil, err
+	}
+	return &group1{Cgroup: found, groups: g, name: name}, nil
+}
+
+func (g *groups1) leftover() []string {
+	var found []string
+	for _, folder := range g.folders {
+		found = append(found, named(folder)...)
+	}
+	return found
+}
+
+type group1 struct {
+	cgroup1.Cgroup
+	groups *groups1
+	name   string
+}
+
+func (g *group1) add(pid int) error { return g.AddProc(uint64(pid)) }
+
+func (g *group1) members() (pids []int, err error) {
+	for _, s := range g.Subsystems() {
+		list, err := g.Processes(s.Name(), true)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+		for _, p := range list {
+			pids = append(pids, p.Pid)
+		}
+	}
+	return pids, nil
+}
+
+// kill ends them one by one, and lets none be born meanwhile.
+func (g *group1) kill() error {
+	if folder := g.groups.folders[cgroup1.Pids]; folder != "" {
+		_ = os.WriteFile(filepath.Join(folder, g.name, "pids.max"), []byte("0"), 0) // without it more rounds may be needed
+	}
+	return killEach(g)
+}
+
+// oomKills counts the processes of the cgroup that the kernel has ended for memory, whoever ran short of it.
+func (g *group1) oomKills() (n uint64, known bool) {
+	folder := g.groups.folders[cgroup1.Memory]
+	if folder == "" {
+		return 0, false
+	}
+	return counter(filepath.Join(folder, g.name, "memory.oom_control"), "oom_kill")
+}
+
+func (g *group1) remove() error { return g.Delete() }
+
+// Version 2: one folder.
+
+type groups2 struct{ parent string }
+
+func (g *groups2) version() string { return "cgroup v2" }
+
+func (g *groups2) memory() error    { return g.has("memory") }
+func (g *groups2) processes() error { return g.has("pids") }
+
+func (g *groups2) has(controller string) error {
+	file := filepath.Join(mount, g.parent, "cgroup.controllers")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(strings.Fields(string(text)), controller) {
+		return fmt.Errorf("the %s controller is not in %s", controller, file)
+	}
+	return nil
+}
+
+func (g *groups2) make(name string, l Limits) (group, error) {
+	resources := &cgroup2.Resources{}
+	if g.memory() == nil {
+		resources.Memory = &cgroup2.Memory{} // for its counters
+		if l.Memory > 0 {
+			none := int64(0)
+			resources.Memory = &cgroup2.Memory{Max: &l.Memory, Swap: &none}
+		}
+	}
+	if g.processes() == nil && l.Processes > 0 {
+		resources.Pids = &cgroup2.Pids{Max: int64(l.Processes)}
+	}
+	made, err := cgroup2.NewManager(mount, path.Join(g.parent, name), resources)
+	if err != nil {
+		return nil, err
+	}
+	return &group2{made, filepath.Join(mount, g.parent, name)}, nil
+}
+
+func (g *groups2) open(name string) (group, error) {
+	found, err := cgroup2.Load(path.Join(g.parent, name), cgroup2.WithMountpoint(mount))
+	if err != nil {
+		return nil, err
+	}
+	return &group2{found, filepath.Join(mount, g.parent, name)}, nil
+}
+
+func (g *groups2) leftover() []string { return named(filepath.Join(mount, g.parent)) }
+
+type group2 struct {
+	*cgroup2.Manager
+	folder string
+}
+
+func (g *group2) add(pid int) error { return g.AddProc(uint64(pid)) }
+
+func (g *group2) members() (pids []int, err error) {
+	list, err := g.Procs(true)
+	for _, p := range list {
+		pids = append(pids, int(p))
+	}
+	return pids, err
+}
+
+func (g *group2) kill() error {
+	if err := os.WriteFile(filepath.Join(g.folder, "cgroup.kill"), []byte("1"), 0); err != nil { // before Linux 5.14
+		return killEach(g)
+	}
+	return nil
+}
+
+func (g *group2) oomKills() (n uint64, known bool) {
+	return counter(filepath.Join(g.folder, "memory.events"), "oom_kill")
+}
+
+func (g *group2) remove() error { return g.Delete() }
+
+// counter reads one line of a file of counters.
+func counter(file, name string) (n uint64, known bool) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return 0, false
+	}
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); len(f) == 2 && f[0] == name {
+			n, err := strconv.ParseUint(f[1], 10, 64)
+			return n, err == nil
+		}
+	}
+	return 0, false
+}
+
+// named lists the folders of workers.
+func named(folder string) (names []string) {
+	entries, _ := os.ReadDir(folder) // what cannot be read cannot be removed
+	for _, e := range entries {
+		if e.IsDir() && strings.HasPrefix(e.Name(), namePrefix) {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
+
+// killEach sends SIGKILL to each member once. Members that are born meanwhile are met in the next round of empty.
+func killEach(g group) error {
+	pids, err := g.members()
+	for _, pid := range pids {
+		_ = unix.Kill(pid, unix.SIGKILL) // it may have gone by itself
+	}
+	return err
+}
+
+// burial bounds how long the members of a cgroup may take to end: one of them may be in the middle of writing to a disk.
+const burial = 2 * time.Second
+
+// clear ends whatever is in a cgroup, and removes it.
+func clear(g group) error {
+	deadline := time.Now().Add(burial)
+	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		pids, err := g.members()
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		if len(pids) == 0 {
+			if err = g.remove(); err == nil {
+				return nil
+			}
+		} else if err = g.kill(); err == nil {
+			err = fmt.Errorf("%d processes in the cgroup of a worker do not end", len(pids))
+		}
+		if time.Now().After(deadline) {
+			return err
+		}
+		time.Sleep(pause) // the kernel tells nobody when version 1 is empty
+	}
+}
+
+// mark is what the names of this host's cgroups begin with.
+func mark() (string, error) {
+	start, err := startTime(os.Getpid())
+	if err != nil {
+		return "", err
+	}
+	space, err := pidNamespace()
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s%s-%d-%s-", namePrefix, space, os.Getpid(), start), nil
+}
+
+// sweep removes the cgroups of hosts that are gone.
+func sweep(g groups) {
+	space, err := pidNamespace()
+	if err != nil {
+		return
+	}
+	for _, name := range g.leftover() {
+		fields := strings.Split(strings.TrimPrefix(name, namePrefix), "-")
+		if len(fields) != 4 || fields[0] != space {
+			continue
+		}
+		pid, err := strconv.Atoi(fields[1])
+		if err != nil {
+			continue
+		}
+		if start, err := startTime(pid); err == nil && start == fields[2] {
+			continue // it lives
+		} else if err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, unix.ESRCH) {
+			continue // it cannot be told
+		}
+		if left, err := g.open(name); err == nil {
+			_ = clear(left) // the next pool tries again
+		}
+	}
+}
+
+// startTime is when a process was started, in the clock ticks of the kernel: with the pid it names a process for good.
+func startTime(pid int) (string, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return "", err
+	}
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:])) // the name before it may hold anything
+	const started = 22 - 3                                                              // counted behind the name
+	if len(fields) <= started {
+		return "", fmt.Errorf("/proc/%d/stat is short", pid)
+	}
+	return fields[started], nil
+}
+
+func pidNamespace() (string, error) {
+	name, err := os.Readlink("/proc/self/ns/pid")
+	return strings.TrimSuffix(strings.TrimPrefix(name, "pid:["), "]"), err
+}

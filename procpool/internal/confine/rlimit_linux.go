@@ -1,0 +1,60 @@
+package confine
+
+import (
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// An rlimit is one that the kernel keeps for a process.
+type rlimit struct {
+	name     string
+	resource int
+	value    unix.Rlimit
+}
+
+// cpuGrace is how many seconds a process has from SIGXCPU, which Go takes no notice of, to SIGKILL.
+const cpuGrace = 1
+
+func rlimits(l Limits, boxed bool) (list []rlimit) {
+	flat := func(name string, resource int, n int64) {
+		if n != 0 {
+			list = append(list, rlimit{name, resource, unix.Rlimit{Cur: uint64(max(n, 0)), Max: uint64(max(n, 0))}})
+		}
+	}
+	if l.CPUTime > 0 {
+		seconds := uint64((l.CPUTime + time.Second - 1) / time.Second)
+		list = append(list, rlimit{"Limits.CPUTime", unix.RLIMIT_CPU, unix.Rlimit{Cur: seconds, Max: seconds + cpuGrace}})
+	}
+	flat("Limits.OpenFiles", unix.RLIMIT_NOFILE, int64(l.OpenFiles))
+	flat("Limits.FileSize", unix.RLIMIT_FSIZE, l.FileSize)
+	if l.Core == 0 && boxed {
+		l.Core = -1 // nobody has named a place for it
+	}
+	flat("Limits.Core", unix.RLIMIT_CORE, l.Core)
+	return list
+}
+
+// impose gives a process its limits.
+func impose(pid int, list []rlimit) error {
+	for _, l := range list {
+		v := l.value
+		if err := unix.Prlimit(pid, l.resource, &v, nil); err != nil {
+			return fmt.Errorf("%s: set the limit to %d: %w", l.name, v.Cur, err)
+		}
+	}
+	return nil
+}
+
+// beyond says why a limit cannot be set: nobody but root raises one beyond this program's own.
+func (r rlimit) beyond() error {
+	var own unix.Rlimit
+	if err := unix.Getrlimit(r.resource, &own); err != nil {
+		return err
+	}
+	if r.value.Max > own.Max && !capable(unix.CAP_SYS_RESOURCE) {
+		return fmt.Errorf("this program's own limit is lower: %d", own.Max)
+	}
+	return nil
+}

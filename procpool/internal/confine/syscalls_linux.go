@@ -1,0 +1,133 @@
+package confine
+
+import (
+	"fmt"
+
+	"github.com/elastic/go-seccomp-bpf/arch"
+	"golang.org/x/sys/unix"
+)
+
+// What a worker may ask of the kernel. Everything else fails with EPERM: what is not named here is, among others, sockets, namespaces, mounts,
+// keys, tracing and memory of other processes, modules, io_uring, bpf, perf, userfaultfd, clocks, changes of priorities, users, owners,
+// modes, times and attributes of files, and whatever later kernels add. The runtimes of Go, C and Python do without.
+//
+// The thread that starts a worker runs under the same list, so it has what a Go program needs to start a process and wait for it.
+
+// allowed are the system calls that need no look at their arguments, those of every moment first. Which files they reach is landlock's.
+var allowed = []string{
+	"futex", "read", "write", "nanosleep", "epoll_pwait", "clock_gettime", "madvise", "mmap", "munmap", "rt_sigprocmask", "sched_yield", "tgkill",
+	"rt_sigreturn", "getpid", "gettid",
+
+	// files and descriptors
+	"readv", "writev", "pread64", "pwrite64", "preadv", "pwritev", "preadv2", "pwritev2", "close", "close_range", "open", "openat", "openat2", "creat",
+	"access", "faccessat", "faccessat2", "stat", "lstat", "fstat", "newfstatat", "stat64", "lstat64", "fstat64", "fstatat64", "statx", "statfs",
+	"fstatfs", "statfs64", "fstatfs64", "lseek", "_llseek", "dup", "dup2", "dup3", "pipe", "pipe2", "poll", "ppoll", "ppoll_time64", "select", "_newselect",
+	"pselect6", "pselect6_time64", "epoll_create", "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait2", "eventfd", "eventfd2", "timerfd_create",
+	"timerfd_settime", "timerfd_settime64", "timerfd_gettime", "timerfd_gettime64", "signalfd", "signalfd4", "fcntl", "fcntl64", "flock", "fsync",
+	"fdatasync", "sync_file_range", "ftruncate", "ftruncate64", "truncate", "truncate64", "fallocate", "fadvise64", "fadvise64_64", "arm_fadvise64_64",
+	"readahead", "sendfile", "sendfile64", "copy_file_range", "splice", "tee", "getdents", "getdents64", "getcwd", "chdir", "fchdir", "mkdir", "mkdirat",
+	"rmdir", "unlink", "unlinkat", "rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "readlink", "readlinkat", "umask",
+
+	// memory
+	"mmap2", "mremap", "mprotect", "msync", "mincore", "mlock", "mlock2", "munlock", "brk", "membarrier", "mseal",
+
+	// threads, signals, time. Whom a signal reaches is landlock's
+	"futex_time64", "futex_waitv", "set_robust_list", "rseq", "set_tid_address", "set_tls", "sched_getaffinity", "sched_getparam", "sched_getscheduler",
+	"sched_get_priority_max", "sched_get_priority_min", "exit", "exit_group", "arch_prctl", "set_thread_area", "get_thread_area", "rt_sigaction",
+	"sigreturn", "rt_sigpending", "rt_sigtimedwait", "rt_sigtimedwait_time64", "rt_sigsuspend", "sigaltstack", "kill", "tkill", "pause",
+	"restart_syscall", "alarm", "setitimer", "getitimer", "clock_nanosleep", "clock_nanosleep_time64", "clock_gettime64", "clock_getres",
+	"clock_getres_time64", "gettimeofday", "time", "times", "timer_create", "timer_settime", "timer_settime64", "timer_gettime", "timer_gettime64",
+	"timer_delete", "timer_getoverrun",
+
+	// about itself
+	"getppid", "getpgrp", "getpgid", "getsid", "getuid", "geteuid", "getgid", "getegid", "getgroups", "getresuid", "getresgid", "getuid32", "geteuid32",
+	"getgid32", "getegid32", "getgroups32", "getresuid32", "getresgid32", "capget", "uname", "sysinfo", "getrusage", "getrandom", "getcpu", "getrlimit",
+	"ugetrlimit", "setrlimit",
+
+	// its children; which programs is landlock's
+	"execve", "wait4", "waitid",
+}
+
+// namespaces are the flags of clone that make one. A time namespace cannot be had from clone.
+const namespaces = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWCGROUP
+
+// startFlags are the flags with which package syscall starts a process.
+const startFlags = unix.CLONE_VFORK | unix.CLONE_VM | uint32(unix.SIGCHLD)
+
+// rules are the system calls with a look at their arguments. lock is what Cell.Prepare adds to the flags of clone.
+func rules(box *Sandbox, lock uint32) []rule {
+	const all = ^uint32(0)
+	list := []rule{
+		{"prlimit64", oneOf(0, 0)}, // of itself: another process of the same user could be crippled with it
+		{"setpgid", []alternative{{{arg: 0, mask: all}, {arg: 1, mask: all}}}},
+		{"ptrace", oneOf(0, unix.PTRACE_TRACEME, unix.PTRACE_DETACH)}, // for the hold; who asks for the one is taken for dead
+		{"ioctl", oneOf(1, unix.TCGETS, unix.TIOCGWINSZ, fionread, fionbio, fioclex, fionclex)},
+		{"personality", oneOf(0, all)}, // which asks
+		{"prctl", append(oneOf(0, unix.PR_SET_NAME, unix.PR_GET_NAME, unix.PR_SET_VMA, unix.PR_GET_DUMPABLE, unix.PR_GET_PDEATHSIG,
+			unix.PR_SET_NO_NEW_PRIVS, unix.PR_GET_NO_NEW_PRIVS, unix.PR_GET_SECCOMP, unix.PR_CAPBSET_READ, unix.PR_GET_THP_DISABLE, unix.PR_SET_THP_DISABLE,
+			unix.PR_SET_TIMERSLACK, unix.PR_GET_TIMERSLACK),
+			// it ends with its host, and cannot change its mind
+			alternative{{arg: 0, mask: all, value: unix.PR_SET_PDEATHSIG}, {arg: 1, mask: all, value: uint32(unix.SIGKILL)}})},
+	}
+	thread := alternative{{arg: 0, mask: unix.CLONE_THREAD | namespaces, value: unix.CLONE_THREAD}}
+	if box.Exec {
+		list = append(list, rule{"clone", []alternative{{{arg: 0, mask: namespaces}}}}, rule{"fork", anyhow}, rule{"vfork", anyhow},
+			rule{"pidfd_open", anyhow}, rule{"pidfd_send_signal", anyhow})
+	} else {
+		// If lock is a flag that takes a capability, this host can start the worker with it, and the worker, which has none, nobody.
+		list = append(list, rule{"clone", []alternative{
+			thread,
+			{{arg: 0, mask: all &^ unix.CLONE_PIDFD, value: startFlags | lock}},
+		}})
+	}
+	if box.Network {
+		list = append(list, rule{"socket", oneOf(0, unix.AF_INET, unix.AF_INET6, unix.AF_NETLINK)})
+		for _, name := range []string{
+			"connect", "bind", "listen", "accept", "accept4", "getsockname", "getpeername", "sendto", "recvfrom", "sendmsg", "recvmsg", "sendmmsg",
+			"recvmmsg", "recvmmsg_time64", "shutdown", "setsockopt", "getsockopt", "send", "recv",
+		} {
+			list = append(list, rule{name, anyhow})
+		}
+	}
+	list = append(list, rule{"socketpair", oneOf(0, unix.AF_UNIX)})
+	if !box.Network { // event loops wake themselves through a pair
+		list = append(list, rule{"recvfrom", anyhow}, rule{"shutdown", anyhow}, rule{"getsockopt", anyhow},
+			rule{"sendto", []alternative{{{arg: 4, mask: all}, {arg: 4, high: true, mask: all}}}}) // to its peer, and not to an address
+	}
+	return list
+}
+
+// Of ioctl; they have one value on all the architectures that there is a filter for.
+const (
+	fionread = 0x541B
+	fionbio  = 0x5421
+	fionclex = 0x5450
+	fioclex  = 0x5451
+)
+
+// filter is the whole, for this architecture. The error says what is missing.
+func filter(box *Sandbox, lock uint32) ([]unix.SockFilter, error) {
+	here, err := arch.GetInfo("")
+	if err != nil {
+		return nil, fmt.Errorf("no table of system calls: %w", err)
+	}
+	var numbers []uint32
+	for _, name := range allowed {
+		if n, ok := here.SyscallNames[name]; ok { // others have it
+			numbers = append(numbers, uint32(n))
+		}
+	}
+	var known []numbered
+	for _, r := range rules(box, lock) {
+		if n, ok := here.SyscallNames[r.name]; ok {
+			known = append(known, numbered{uint32(n), r.alternatives})
+		}
+	}
+	absent := []uint32{}
+	for _, name := range []string{"clone3", "futex_wait", "futex_wake"} {
+		if n, ok := here.SyscallNames[name]; ok {
+			absent = append(absent, uint32(n))
+		}
+	}
+	return assemble(uint32(here.ID), here == arch.X86_64, numbers, known, absent)
+}
