@@ -123,7 +123,19 @@ type Config struct {
 	// as far as it is used, and given back when the worker leaves. Zero means 64 MiB; [NoArena] means none.
 	ArenaSize int
 
-	// Env is the environment of the workers, as in exec.Cmd. Nil means that of this process.
+	// Limits bound what each worker may use. The zero value means no limits.
+	Limits Limits
+
+	// Sandbox is what a worker can reach. The zero value means what this process can; see [PureCPU].
+	Sandbox Sandbox
+
+	// Strict makes New refuse with [ErrNotEnforced] if this machine cannot enforce all of Limits and Sandbox. Without it the
+	// workers are held as far as it can, and [ProcessPoolExecutor.Enforced] says how far that is.
+	Strict bool
+
+	// Env is the environment of the workers, as in exec.Cmd. Nil means that of this process, or with a Sandbox none. With Limits or a
+	// Sandbox GOMAXPROCS (a worker's share of the processors, two at least) and GOMEMLIMIT (nine tenths of Limits.Memory) are
+	// added, unless they are in it.
 	Env []string
 
 	// Dir is the working directory of the workers. Empty means that of this process.
@@ -192,6 +204,13 @@ func (c Config) complete() (Config, error) {
 		bad("Worker", "%w", err)
 	} else if c.Worker.self && os.Getenv(ipc.CookieKey) == ipc.CookieValue {
 		bad("Worker", "%s was started as a worker and would start itself without end: call worker.MainIfWorker first in main", path)
+	}
+	if err := c.Limits.check(); err != nil {
+		errs = append(errs, err)
+	}
+	var err error
+	if c.Sandbox, err = c.Sandbox.absolute(); err != nil {
+		bad("Sandbox", "%w", err)
 	}
 	if c.Dir != "" {
 		if info, err := os.Stat(c.Dir); err != nil {

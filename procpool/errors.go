@@ -29,6 +29,7 @@ type WorkerCrashError struct {
 	PID      int
 	ExitCode int            // -1 if a signal ended the process
 	Signal   syscall.Signal // 0 if the process exited by itself; SIGQUIT if the host ended it over a call, and learned what it was doing
+	OOM      OOM            // whether the kernel has killed it for memory
 	Func     string         // the Func that was running, or empty if none was; not always the one of the call that got this error
 	Attempt  int            // which attempt of that call it was, from 1
 	MaxRSS   int64          // the largest memory the process had resident, in bytes; 0 if the system does not tell
@@ -53,6 +54,9 @@ func (e *WorkerCrashError) Error() string {
 		}
 	} else {
 		b.WriteString(" while it ran no call")
+	}
+	if e.OOM == OOMKilled {
+		b.WriteString(", out of memory")
 	}
 	if e.Cause != nil {
 		fmt.Fprintf(&b, ": %v", e.Cause)
@@ -151,6 +155,7 @@ type ending struct {
 	asked  bool // by SIGQUIT
 	stderr string
 	dump   string
+	oom    OOM
 	cause  error // how it broke the protocol, if it did
 }
 
@@ -162,7 +167,7 @@ func (e ending) crash(t *task, cause error, broke bool) *WorkerCrashError {
 	if cause == nil {
 		cause = e.cause
 	}
-	c := &WorkerCrashError{PID: e.pid, ExitCode: -1, Stderr: e.stderr, Goroutines: e.dump, Cause: cause, broke: broke}
+	c := &WorkerCrashError{PID: e.pid, ExitCode: -1, OOM: e.oom, Stderr: e.stderr, Goroutines: e.dump, Cause: cause, broke: broke}
 	if t != nil {
 		c.Func, c.Attempt = t.fn.name, int(t.attempt)
 	}

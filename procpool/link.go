@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"slices"
 	"sync"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/seed7d1be1d5/concurrent/futures"
 	"github.com/seed7d1be1d5/concurrent/ipc"
+	"github.com/seed7d1be1d5/concurrent/procpool/internal/confine"
 )
 
 // A link is a worker as the pool reaches it: its process and the goroutines that talk to it. It carries out what the state
@@ -24,10 +24,11 @@ type link struct {
 	stderr  tail
 	drains  sync.WaitGroup // the two that drain the worker's output
 	writer  sync.WaitGroup
-	cancels bool       // the worker understands cancel; set before the writer starts
-	arena   *ipc.Arena // nil if every value travels in its message; set before the writer starts
-	late    bool       // the start took all of Config.StartTimeout
-	killed  bool       // the process had not ended by itself when end was done with it
+	cancels bool          // the worker understands cancel; set before the writer starts
+	cell    *confine.Cell // what holds the process
+	arena   *ipc.Arena    // nil if every value travels in its message; set before the writer starts
+	late    bool          // the start took all of Config.StartTimeout
+	killed  bool          // the process had not ended by itself when end was done with it
 
 	mu      sync.Mutex
 	process *process       // nil until it was started
@@ -172,15 +173,16 @@ func (l *link) spawn(env []string) (*plugged, error) {
 	config := l.pool.config
 	cmd := exec.Command(l.pool.command.path, l.pool.command.args...)
 	cmd.Dir = config.Dir
-	cmd.Env = config.Env
-	if cmd.Env == nil {
-		cmd.Env = os.Environ()
-	}
-	cmd.Env = append(slices.Clip(cmd.Env), env...)
-	process, err := startProcess(cmd, config.ArenaSize)
+	cmd.Env = append(config.environment(), env...)
+	cell, err := l.pool.plan.Cell()
 	if err != nil {
-		return nil, err
+		return nil, &confineError{err}
 	}
+	process, err := startProcess(cmd, config.ArenaSize, cell)
+	if err != nil {
+		return nil, errors.Join(err, cell.Close())
+	}
+	l.cell = cell
 	l.mu.Lock()
 	l.process = process
 	if l.doomed != 0 {
@@ -267,6 +269,10 @@ func (l *link) end(patient bool) ending {
 		l.process.signal(syscall.SIGKILL)
 		<-l.process.exited // SIGKILL cannot be ignored
 	}
+	oom := oomOf(l.cell.Verdict())
+	if err := l.cell.Close(); err != nil {
+		l.pool.config.Logger.Error("procpool: something is left of a worker", "pid", l.process.pid(), "err", err)
+	}
 	close(l.stop)
 	_ = l.process.requests.SetWriteDeadline(time.Now()) // fails only for a file that is closed
 	l.writer.Wait()
@@ -279,7 +285,7 @@ func (l *link) end(patient bool) ending {
 	case <-drained:
 	case <-time.After(outputTime):
 	}
-	return ending{pid: l.process.pid(), state: l.process.state, asked: l.wasAsked(), stderr: l.stderr.String(), dump: l.process.dumped()}
+	return ending{pid: l.process.pid(), state: l.process.state, asked: l.wasAsked(), stderr: l.stderr.String(), dump: l.process.dumped(), oom: oom}
 }
 
 // release gives back what the pool and the system keep for the link.

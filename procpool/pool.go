@@ -15,12 +15,14 @@ import (
 
 	"github.com/seed7d1be1d5/concurrent/futures"
 	"github.com/seed7d1be1d5/concurrent/ipc"
+	"github.com/seed7d1be1d5/concurrent/procpool/internal/confine"
 )
 
 // A ProcessPoolExecutor is a [futures.Executor] over worker processes.
 type ProcessPoolExecutor struct {
 	config  Config
 	command resolved
+	plan    *confine.Plan // nil: workers are held to nothing
 	initArg []byte        // encoded argument of Config.Initializer
 	output  io.Writer     // Config.Stderr, serialised; nil without
 	room    chan struct{} // a token for each waiting call; nil without MaxQueue
@@ -77,6 +79,14 @@ func New(config Config) (*ProcessPoolExecutor, error) {
 	}
 	if p.command.path, p.command.args, err = config.Worker.resolve(); err != nil {
 		return nil, fmt.Errorf("procpool: Config.Worker: %w", err)
+	}
+	if p.plan, err = config.confinement(p.command.path); err != nil {
+		return nil, err
+	}
+	for _, r := range p.Enforced() {
+		if !r.Active {
+			config.Logger.Warn("procpool: not enforced", "what", r.Name, "why", r.How)
+		}
 	}
 	if !config.Initializer.IsZero() {
 		if p.initArg, err = ipc.AppendValue(nil, config.Initializer.Arg()); err != nil {
@@ -329,8 +339,10 @@ func (p *ProcessPoolExecutor) KillWorkers() {
 // Stats tells where the pool stands now.
 func (p *ProcessPoolExecutor) Stats() Stats {
 	var stats Stats
+	notEnforced := p.notEnforced()
 	p.update(func(s *state, _ time.Time) {
 		stats = s.snapshot()
+		stats.NotEnforced = notEnforced
 		for _, w := range s.workers {
 			if pid := p.link[w.id].pid(); pid != 0 {
 				stats.PIDs = append(stats.PIDs, pid)

@@ -31,9 +31,15 @@ func awaitExit(pid int) bool {
 }
 
 // sharedMemory is a file of zeros that only those who are given it can reach. It cannot change its size, which keeps a
-// worker from cutting it off under the host.
+// worker from cutting it off under the host, and since Linux 6.3 it cannot be executed.
 func sharedMemory(name string, size int64) (*os.File, error) {
-	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING|unix.MFD_NOEXEC_SEAL)
+	if errors.Is(err, unix.EINVAL) {
+		fd, err = unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+		if err == nil { // a worker in a sandbox cannot change it back
+			err = unix.Fchmod(fd, 0o600)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("memfd_create: %w", err)
 	}

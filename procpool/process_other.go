@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed7d1be1d5/concurrent/ipc"
+	"github.com/seed7d1be1d5/concurrent/procpool/internal/confine"
 )
 
 // Workers inherit descriptors by number, which this system cannot do: New refuses.
@@ -23,7 +24,9 @@ type process struct {
 	state                               *os.ProcessState
 }
 
-func startProcess(*exec.Cmd, int) (*process, error)  { return nil, errors.ErrUnsupported }
+func startProcess(*exec.Cmd, int, *confine.Cell) (*process, error) {
+	return nil, errors.ErrUnsupported
+}
 func (p *process) signal(syscall.Signal)             {}
 func (p *process) setDeadline(time.Time)             {}
 func (p *process) tryWrite([]byte) bool              { return false }

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed7d1be1d5/concurrent/ipc"
+	"github.com/seed7d1be1d5/concurrent/procpool/internal/confine"
 )
 
 const supported = true
@@ -50,8 +51,8 @@ type process struct {
 }
 
 // startProcess starts cmd as the leader of a process group, with pipes, claim table and ring as its descriptors 3 to 6, an
-// arena of arenaSize bytes, unless that is 0, as 7, and a file for its last words as 8.
-func startProcess(cmd *exec.Cmd, arenaSize int) (p *process, err error) {
+// arena of arenaSize bytes, unless that is 0, as 7, and a file for its last words as 8. It is held by cell from before its first instruction.
+func startProcess(cmd *exec.Cmd, arenaSize int, cell *confine.Cell) (p *process, err error) {
 	var theirs, ours []*os.File
 	defer func() {
 		for _, f := range theirs {
@@ -94,7 +95,12 @@ func startProcess(cmd *exec.Cmd, arenaSize int) (p *process, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("make pipes: %w", err)
 	}
-	cmd.Stdout, cmd.Stderr = childStdout, childStderr
+	null, err := os.Open(os.DevNull) // which the thread that starts the process may not be allowed to
+	if err != nil {
+		return nil, err
+	}
+	theirs = append(theirs, null)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = null, childStdout, childStderr
 	cmd.ExtraFiles = []*os.File{childRequests, childResponses}
 	sizes := []int{claimSlots * 8, ipc.RingMemory(ringSize)}
 	if arenaSize > 0 {
@@ -119,8 +125,9 @@ func startProcess(cmd *exec.Cmd, arenaSize int) (p *process, err error) {
 	ours = append(ours, p.dump)
 	cmd.ExtraFiles = append(cmd.ExtraFiles, p.dump)
 	cmd.SysProcAttr = processAttributes()
+	cell.Prepare(cmd)
 	started := make(chan error)
-	go p.wait(started) // ends with the process
+	go p.wait(started, cell) // ends with the process
 	if err = <-started; err != nil {
 		p.unmap()
 		return nil, err
@@ -143,11 +150,24 @@ func (p *process) share(size int) (*os.File, error) {
 }
 
 // wait starts the process and waits for its end, both on one thread, which lives as long: the signal that Linux sends on the
-// parent's death follows the thread that forked (golang/go#27505).
-func (p *process) wait(started chan<- error) {
+// parent's death follows the thread that forked (golang/go#27505). The thread of a process in a sandbox is in it as well, and ends with
+// the goroutine: but for the first thread of a program, which would stay, so another one takes its place.
+func (p *process) wait(started chan<- error, cell *confine.Cell) {
 	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	err := p.cmd.Start()
+	if !cell.Taints() {
+		defer runtime.UnlockOSThread()
+	} else if confine.OnFirstThread() {
+		defer runtime.UnlockOSThread()
+		elsewhere := make(chan struct{})
+		go func() { // ends with the process
+			runtime.LockOSThread()
+			close(elsewhere)
+			p.wait(started, cell)
+		}()
+		<-elsewhere
+		return
+	}
+	err := p.enter(cell)
 	started <- err
 	if err != nil {
 		return
@@ -169,6 +189,22 @@ func (p *process) wait(started chan<- error) {
 	}
 	p.mu.Unlock()
 	close(p.exited)
+}
+
+// enter starts the process in its cell.
+func (p *process) enter(cell *confine.Cell) error {
+	if err := cell.Enter(); err != nil {
+		return &confineError{err}
+	}
+	if err := p.cmd.Start(); err != nil {
+		return err
+	}
+	if err := cell.Settle(p.cmd.Process.Pid); err != nil {
+		_ = syscall.Kill(p.cmd.Process.Pid, syscall.SIGKILL) // it has ended if it cannot be
+		_ = p.cmd.Wait()                                     // that it was killed is no news
+		return &confineError{err}
+	}
+	return nil
 }
 
 // setDeadline bounds talking to a process that lives: once it has ended, another bound holds.

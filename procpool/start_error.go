@@ -20,9 +20,12 @@ func (l *link) startError(err error) error {
 	}
 	e := &StartError{Command: l.pool.config.Worker.String(), Stderr: l.stderr.String(), Err: err}
 	var path *fs.PathError
+	var confined *confineError
 	switch state := l.state(); {
 	case errors.Is(err, plugin.ErrChecksumsDoNotMatch):
 		e.Reason = "its SHA-256 is not Config.Checksum: check which program it is, and whether it was built anew since the sum was taken"
+	case errors.As(err, &confined):
+		e.Reason = "it could not be held to Config.Limits and Config.Sandbox, so it was not started: check that what they name is still there"
 	case state == nil && errors.As(err, &path) && path.Path == l.pool.command.path:
 		e.Reason = "it cannot be executed: check the path, its permissions and Config.Dir"
 	case state == nil:
@@ -59,3 +62,9 @@ func failureOf(err error) startFailure {
 		return mayPass
 	}
 }
+
+// A confineError says that a worker could not be held as it should be.
+type confineError struct{ err error }
+
+func (e *confineError) Error() string { return e.err.Error() }
+func (e *confineError) Unwrap() error { return e.err }

@@ -15,6 +15,8 @@ type Stats struct {
 	Started   int // processes started
 	Recycled  int // processes replaced because of MaxTasksPerChild
 	Crashed   int // processes that ended unexpectedly, could not be started, or did not start their calls
+
+	NotEnforced []string // what Config.Limits and Config.Sandbox ask for and this machine does not enforce: see Enforced
 }
 
 func (s *state) snapshot() Stats {

@@ -1,0 +1,44 @@
+package procpool
+
+import (
+	"errors"
+)
+
+// ErrNotEnforced is what New returns with Config.Strict when this machine cannot enforce what Config.Limits and Config.Sandbox ask for. The
+// error lists each thing, why it cannot, and what would help.
+var ErrNotEnforced = errors.New("this machine cannot enforce all that was asked for")
+
+// A Restriction is one thing that Config.Limits or Config.Sandbox ask for.
+type Restriction struct {
+	Name   string // the field, such as Limits.Memory, or a part of the sandbox that has none, such as Sandbox.signals
+	Active bool   // it holds for every worker, from before its first instruction
+	How    string // what enforces it, or why nothing does and what would help
+}
+
+func (r Restriction) String() string {
+	if r.Active {
+		return r.Name + ": " + r.How
+	}
+	return r.Name + ": NOT ENFORCED: " + r.How
+}
+
+// Enforced says what holds the workers of this pool on this machine, and what was asked for and does not. It is empty if nothing was
+// asked for. What is not active may hold in part, where How says so; nobody should rely on it. A worker to which something
+// that is active cannot be applied is not started.
+func (p *ProcessPoolExecutor) Enforced() []Restriction {
+	var list []Restriction
+	for _, f := range p.plan.Findings() {
+		list = append(list, Restriction(f))
+	}
+	return list
+}
+
+// notEnforced names what is asked for and not active.
+func (p *ProcessPoolExecutor) notEnforced() (names []string) {
+	for _, f := range p.plan.Findings() {
+		if !f.Active {
+			names = append(names, f.Name)
+		}
+	}
+	return names
+}
