@@ -1,0 +1,139 @@
+//go:build linux
+
+package sandbox
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/procpool"
+)
+
+var workerFuncs = []futures.Callable{attempt, earlier, environment, run, square, exhaust}
+
+var environment = futures.NewFunc("sandbox.Environment", func(context.Context, int) ([]string, error) { return os.Environ(), nil })
+
+var run = futures.NewFunc("sandbox.Run", func(_ context.Context, args []string) (string, error) {
+	out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
+	return string(out), err
+})
+
+var square = futures.NewFunc("sandbox.Square", func(_ context.Context, n int) (int, error) { return n * n, nil })
+
+// tried is what a worker in a sandbox says of an act.
+func tried(t *testing.T, box procpool.Sandbox, s scene) string {
+	t.Helper()
+	pool := newPool(t, procpool.Config{Sandbox: box, Env: []string{"PATH=/bin"}})
+	sound(t, pool)
+	why, err := futures.Submit(bounded(t), pool, attempt, s).Result(bounded(t))
+	require.NoError(t, err)
+	return why
+}
+
+func TestWhatIsGrantedCanBeDoneAndNoMore(t *testing.T) {
+	other := t.TempDir()
+	type box = procpool.Sandbox
+	for n, c := range []struct {
+		act     string
+		box     func(s scene, other string) box
+		allowed bool
+	}{
+		{"read a file of its own user", func(s scene, other string) box { return box{Read: []string{s.Dir}} }, true},
+		{"read a file of its own user", func(s scene, other string) box { return box{Read: []string{filepath.Join(s.Dir, "secret")}} }, true},
+		{"read a file of its own user", func(s scene, other string) box { return box{Read: []string{other}} }, false},
+		{"read a file", func(s scene, other string) box { return box{Read: []string{s.Dir}} }, false},
+		{"read through a link", func(s scene, other string) box { return box{Read: []string{s.Dir}} }, false},
+		{"append to a file", func(s scene, other string) box { return box{Read: []string{s.Dir}} }, false},
+		{"make a file", func(s scene, other string) box { return box{Read: []string{s.Dir}} }, false},
+		{"make a file", func(s scene, other string) box { return box{Write: []string{s.Dir}} }, true},
+		{"append to a file", func(s scene, other string) box { return box{Write: []string{s.Dir}} }, true},
+		{"read a file of its own user", func(s scene, other string) box { return box{Write: []string{s.Dir}} }, true},
+		{"make a device", func(s scene, other string) box { return box{Write: []string{s.Dir}} }, false},
+		{"change a mode", func(s scene, other string) box { return box{Write: []string{s.Dir}} }, false},
+		{"make a file", func(s scene, other string) box { return box{Write: []string{other}} }, false},
+		{"dial tcp", func(s scene, other string) box { return box{Network: true} }, true},
+		{"dial udp", func(s scene, other string) box { return box{Network: true} }, true},
+		{"listen", func(s scene, other string) box { return box{Network: true} }, true},
+		{"dial unix", func(s scene, other string) box { return box{Network: true} }, false},
+		{"dial abstract unix", func(s scene, other string) box { return box{Network: true} }, false},
+		{"raw socket", func(s scene, other string) box { return box{Network: true} }, false},
+		{"read a file", func(s scene, other string) box { return box{Network: true} }, false},
+		{"execute", func(s scene, other string) box { return box{Exec: true} }, false},
+		{"execute", func(s scene, other string) box { return box{Read: []string{"/bin", "/lib", "/lib64", "/usr"}} }, false},
+		{"execute", func(s scene, other string) box {
+			return box{Exec: true, Read: []string{"/bin", "/lib", "/lib64", "/usr"}}
+		}, true},
+		{"start a copy of itself", func(s scene, other string) box { return box{Exec: true} }, true},
+		{"new user namespace", func(s scene, other string) box { return box{Exec: true} }, false},
+		{"fork with a user's room", func(s scene, other string) box { return box{Exec: true} }, false},
+		{"signal the host", func(s scene, other string) box {
+			return box{Exec: true, Network: true, Read: []string{"/"}, Write: []string{"/"}}
+		}, false},
+		{"trace", func(s scene, other string) box {
+			return box{Exec: true, Network: true, Read: []string{"/"}, Write: []string{"/"}}
+		}, false},
+		{"read the host's environment", func(s scene, other string) box { return box{Read: []string{"/"}} }, false},
+	} {
+		t.Run(fmt.Sprintf("%d %s", n, c.act), func(t *testing.T) {
+			clean(t)
+			s := stage(t)
+			s.Act = c.act
+			if why := tried(t, c.box(s, other), s); c.allowed {
+				assert.Empty(t, why)
+			} else {
+				assert.NotEmpty(t, why, "it was not granted")
+			}
+		})
+	}
+}
+
+// A program that was started in a sandbox is in it.
+func TestProgramsOfAWorkerAreHeldAsWell(t *testing.T) {
+	clean(t)
+	pool := newPool(t, procpool.Config{Sandbox: procpool.Sandbox{Exec: true, Read: []string{"/bin", "/lib", "/lib64", "/usr"}}, Env: []string{"PATH=/bin:/usr/bin"}})
+	sound(t, pool)
+	out, err := futures.Submit(bounded(t), pool, run, []string{"/bin/sh", "-c", "echo hello; cat /etc/passwd"}).Result(bounded(t))
+	require.Error(t, err)
+	assert.Contains(t, err.Error(), "exit status")
+	_ = out
+	out, err = futures.Submit(bounded(t), pool, run, []string{"/bin/sh", "-c", "echo hello; cat /etc/passwd; true"}).Result(bounded(t))
+	require.NoError(t, err)
+	assert.Contains(t, out, "hello\n")
+	assert.Contains(t, out, "ermission denied")
+	assert.NotContains(t, out, "root:")
+}
+
+func TestTheEnvironmentIsWhatIsNamed(t *testing.T) {
+	clean(t)
+	t.Setenv("SECRET_TOKEN", "of the host")
+	pool := newPool(t, procpool.Config{Sandbox: procpool.PureCPU, Limits: procpool.Limits{Memory: 1000 << 20}, Env: []string{"NAMED=yes"}})
+	env, err := futures.Submit(bounded(t), pool, environment, 0).Result(bounded(t))
+	require.NoError(t, err)
+	assert.Contains(t, env, "NAMED=yes")
+	assert.Contains(t, env, fmt.Sprintf("GOMEMLIMIT=%d", 900<<20))
+	assert.True(t, slices.ContainsFunc(env, func(kv string) bool { return strings.HasPrefix(kv, "GOMAXPROCS=") }), "%v", env)
+	assert.NotContains(t, env, "SECRET_TOKEN=of the host")
+
+	bare, err := procpool.New(procpool.Config{Worker: procpool.Self(), MaxWorkers: 1, Sandbox: procpool.PureCPU})
+	require.NoError(t, err)
+	defer func() { mustClose(t, bare) }()
+	env, err = futures.Submit(bounded(t), bare, environment, 0).Result(bounded(t))
+	require.NoError(t, err)
+	assert.Len(t, env, 1, "%v", env) // GOMAXPROCS
+
+	own := newPool(t, procpool.Config{Sandbox: procpool.PureCPU, Limits: procpool.Limits{Memory: 1000 << 20}, Env: []string{"GOMAXPROCS=7", "GOMEMLIMIT=123456789"}})
+	env, err = futures.Submit(bounded(t), own, environment, 0).Result(bounded(t))
+	require.NoError(t, err)
+	assert.Contains(t, env, "GOMAXPROCS=7")
+	assert.Contains(t, env, "GOMEMLIMIT=123456789")
+}

@@ -1,0 +1,218 @@
+//go:build linux
+
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/procpool"
+)
+
+// A greed is what a worker takes too much of.
+type greed struct {
+	What string
+	Most int    // how much it tries to take
+	Dir  string // for files
+}
+
+// exhaust takes as much as it gets, and says how much that was and what stopped it.
+var exhaust = futures.NewFunc("sandbox.Exhaust", func(_ context.Context, g greed) (string, error) {
+	n, err := g.take()
+	return fmt.Sprintf("%d %v", n, err), nil
+})
+
+func (g greed) take() (n int, err error) {
+	switch g.What {
+	case "memory":
+		var hoard [][]byte
+		for ; n < g.Most; n++ {
+			hoard = append(hoard, bytes.Repeat([]byte{1}, 1<<20))
+		}
+		runtime.KeepAlive(hoard)
+	case "descriptors":
+		for ; n < g.Most; n++ {
+			if _, err := syscall.Dup(0); err != nil {
+				return n, err
+			}
+		}
+	case "file":
+		f, err := os.Create(filepath.Join(g.Dir, "hoard"))
+		if err != nil {
+			return 0, err
+		}
+		for block := make([]byte, 1<<16); n < g.Most; n++ {
+			if _, err := f.Write(block); err != nil {
+				return n, err
+			}
+		}
+	case "time":
+		for {
+			n++
+		}
+	case "processes":
+		for ; n < g.Most; n++ {
+			cmd := exec.Command("/bin/sleep", "1000")
+			cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: n%2 == 0} // half of them leave the group
+			if err := cmd.Start(); err != nil {
+				return n, err
+			}
+		}
+	case "bomb":
+		err := exec.Command("/bin/sh", "-c", "b() { b | b & b; }; b").Run()
+		return 0, err
+	case "core":
+		var l unix.Rlimit
+		err := unix.Getrlimit(unix.RLIMIT_CORE, &l)
+		return int(l.Cur), err
+	}
+	return n, err
+}
+
+func taken(t *testing.T, pool *procpool.ProcessPoolExecutor, g greed) (string, error) {
+	t.Helper()
+	return futures.Submit(bounded(t), pool, exhaust, g).Result(bounded(t))
+}
+
+// crashOf is what is known of the worker that was too greedy.
+func crashOf(t *testing.T, err error) *procpool.WorkerCrashError {
+	t.Helper()
+	var crash *procpool.WorkerCrashError
+	require.ErrorAs(t, err, &crash)
+	t.Log(crash)
+	return crash
+}
+
+func limited(t *testing.T, l procpool.Limits) *procpool.ProcessPoolExecutor {
+	t.Helper()
+	pool := newPool(t, procpool.Config{Limits: l, OnCrash: procpool.ReplaceWorker, Env: []string{"PATH=/bin:/usr/bin"}})
+	sound(t, pool)
+	return pool
+}
+
+// usable sees that the pool goes on, and that a modest call is left alone.
+func usable(t *testing.T, pool *procpool.ProcessPoolExecutor) {
+	t.Helper()
+	got, err := futures.Submit(bounded(t), pool, square, 7).Result(bounded(t))
+	require.NoError(t, err)
+	assert.Equal(t, 49, got)
+}
+
+func TestAWorkerThatEatsMemoryIsEndedAndSoIsSaid(t *testing.T) {
+	clean(t)
+	pool := limited(t, procpool.Limits{Memory: 128 << 20})
+	_, err := taken(t, pool, greed{What: "memory", Most: 400})
+	crash := crashOf(t, err)
+	assert.Equal(t, unix.SIGKILL, crash.Signal)
+	assert.Equal(t, procpool.OOMKilled, crash.OOM)
+	assert.Contains(t, crash.Error(), "out of memory")
+	usable(t, pool)
+	got, err := taken(t, pool, greed{What: "memory", Most: 10})
+	require.NoError(t, err)
+	assert.Equal(t, "10 <nil>", got)
+}
+
+// A verdict is of the worker's own cgroup, and not of its neighbour's; and where nothing counts, none is made up.
+func TestAWorkerThatIsKilledByOthersIsNotOutOfMemory(t *testing.T) {
+	clean(t)
+	greedy := limited(t, procpool.Limits{Memory: 128 << 20})
+	_, err := taken(t, greedy, greed{What: "memory", Most: 400})
+	require.Equal(t, procpool.OOMKilled, crashOf(t, err).OOM)
+
+	for want, l := range map[procpool.OOM]procpool.Limits{procpool.NotOOM: {Memory: 128 << 20}, procpool.OOMUnknown: {}} {
+		pool := limited(t, l)
+		usable(t, pool)
+		f := futures.Submit(bounded(t), pool, exhaust, greed{What: "time"})
+		require.Eventually(t, func() bool { return f.State() == futures.Running }, patience, time.Millisecond)
+		require.NoError(t, unix.Kill(pool.Stats().PIDs[0], unix.SIGKILL))
+		_, err = f.Result(bounded(t))
+		crash := crashOf(t, err)
+		assert.Equal(t, want, crash.OOM)
+		assert.NotContains(t, crash.Error(), "memory")
+	}
+}
+
+func TestAWorkerThatLeaksDescriptorsGetsNoMore(t *testing.T) {
+	clean(t)
+	pool := limited(t, procpool.Limits{OpenFiles: 32})
+	got, err := taken(t, pool, greed{What: "descriptors", Most: 100})
+	require.NoError(t, err)
+	var n int
+	_, err = fmt.Sscan(got, &n)
+	require.NoError(t, err)
+	assert.Less(t, n, 32)
+	assert.Contains(t, got, "too many open files")
+}
+
+func TestAWorkerCannotFillTheDisk(t *testing.T) {
+	clean(t)
+	dir := t.TempDir()
+	pool := limited(t, procpool.Limits{FileSize: 1 << 20})
+	got, err := taken(t, pool, greed{What: "file", Most: 100, Dir: dir})
+	require.NoError(t, err)
+	assert.Contains(t, got, "16 write")
+	assert.Contains(t, got, unix.EFBIG.Error())
+	info, err := os.Stat(filepath.Join(dir, "hoard"))
+	require.NoError(t, err)
+	assert.EqualValues(t, 1<<20, info.Size())
+}
+
+func TestAWorkerThatUsesUpItsTimeIsEnded(t *testing.T) {
+	clean(t)
+	pool := limited(t, procpool.Limits{CPUTime: time.Second})
+	_, err := taken(t, pool, greed{What: "time"})
+	crash := crashOf(t, err)
+	assert.Equal(t, unix.SIGKILL, crash.Signal)
+	assert.InDelta(t, 2, crash.CPU.Seconds(), 0.9)
+	usable(t, pool)
+}
+
+// Processes that have left the worker's group are ended with it, since they have not left its cgroup: clean sees that.
+func TestAWorkerHasNoMoreProcessesThanItMay(t *testing.T) {
+	clean(t)
+	pool := limited(t, procpool.Limits{Processes: 40})
+	got, err := taken(t, pool, greed{What: "processes", Most: 100})
+	require.NoError(t, err)
+	var n int
+	_, err = fmt.Sscan(got, &n)
+	require.NoError(t, err)
+	assert.Less(t, n, 40)
+	assert.Greater(t, n, 5)
+	assert.Contains(t, got, unix.EAGAIN.Error())
+	mustClose(t, pool)
+}
+
+func TestAForkBombGoesOffInItsCell(t *testing.T) {
+	clean(t)
+	pool := limited(t, procpool.Limits{Processes: 60})
+	_, err := futures.Submit(bounded(t), pool, exhaust, greed{What: "bomb"}, futures.Timeout(500*time.Millisecond)).Result(bounded(t))
+	t.Log(err)
+	usable(t, pool)
+}
+
+func TestNoCoreIsWritten(t *testing.T) {
+	clean(t)
+	for want, l := range map[string]procpool.Limits{"0 <nil>": {Core: procpool.NoCore}, "4096 <nil>": {Core: 4096}} {
+		pool := limited(t, l)
+		got, err := taken(t, pool, greed{What: "core"})
+		if errors.Is(err, os.ErrPermission) {
+			t.Skip("THIS MACHINE DOES NOT LET THE TEST RAISE THE LIMIT")
+		}
+		require.NoError(t, err)
+		assert.Equal(t, want, got)
+	}
+}

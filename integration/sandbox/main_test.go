@@ -1,0 +1,126 @@
+//go:build linux
+
+package sandbox
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+
+	"github.com/seed7d1be1d5/concurrent/procpool"
+	"github.com/seed7d1be1d5/concurrent/worker"
+)
+
+// patience bounds every wait for something that must happen. It is no measure of how long it may take.
+const patience = 30 * time.Second
+
+// copyVar makes this program do nothing, as a copy of a worker.
+const copyVar = "SANDBOX_TEST_COPY"
+
+func TestMain(m *testing.M) {
+	worker.MainIfWorker(workerFuncs...)
+	if os.Getenv(copyVar) != "" {
+		os.Exit(0)
+	}
+	if os.Getenv(hostVar) != "" {
+		beHost()
+	}
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// sound skips, loudly, where this machine cannot enforce what a test is about.
+func sound(t *testing.T, pool *procpool.ProcessPoolExecutor) {
+	t.Helper()
+	for _, r := range pool.Enforced() {
+		if !r.Active {
+			t.Skipf("THIS MACHINE CANNOT RUN THE TEST: %v", r)
+		}
+	}
+}
+
+// clean sees when the test is over that nothing is left: it comes first in a test.
+func clean(t *testing.T) {
+	t.Helper()
+	goroutines := goleak.IgnoreCurrent()
+	t.Cleanup(func() {
+		goleak.VerifyNone(t, goroutines)
+		assert.Empty(t, cgroupsOf(t, os.Getpid()), "cgroups are left")
+		for deadline := time.Now().Add(2 * time.Second); ; { // the kernel takes a moment to bury whom it has killed
+			var status unix.WaitStatus
+			pid, err := unix.Wait4(-1, &status, unix.WNOHANG, nil)
+			if err == unix.ECHILD {
+				return
+			}
+			if pid == 0 && time.Now().After(deadline) {
+				t.Error("processes are left")
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	})
+}
+
+// newPool makes a pool of workers of this program, which is closed when the test is over.
+func newPool(t *testing.T, config procpool.Config) *procpool.ProcessPoolExecutor {
+	t.Helper()
+	if config.Worker.String() == "" {
+		config.Worker = procpool.Self()
+	}
+	config.Env = append(config.Env, "GORACE=atexit_sleep_ms=0")
+	config.MaxWorkers = max(config.MaxWorkers, 1)
+	pool, err := procpool.New(config)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		pool.KillWorkers()
+		mustClose(t, pool)
+	})
+	return pool
+}
+
+func mustClose(t *testing.T, pool *procpool.ProcessPoolExecutor) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	require.NoError(t, pool.Shutdown(ctx), "the pool does not come to its end: %+v", pool.Stats())
+}
+
+// bounded is a ctx for a wait that must end.
+func bounded(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// cgroupsOf lists the cgroups that are there for the workers of a host.
+func cgroupsOf(t *testing.T, pid int) (found []string) {
+	t.Helper()
+	text, err := os.ReadFile("/proc/self/cgroup")
+	require.NoError(t, err)
+	for line := range strings.Lines(string(text)) {
+		fields := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		folder := "/sys/fs/cgroup/" + fields[1] + fields[2]
+		if fields[1] == "" { // version 2
+			folder = "/sys/fs/cgroup" + fields[2] + "/.."
+		}
+		entries, _ := os.ReadDir(folder)
+		for _, e := range entries {
+			if strings.HasPrefix(e.Name(), "concurrent-") && strings.Contains(e.Name(), fmt.Sprintf("-%d-", pid)) {
+				found = append(found, folder+"/"+e.Name())
+			}
+		}
+	}
+	return found
+}
