@@ -78,6 +78,7 @@ func (s *state) answered(id workerID, answers []answer, calls int, outcomes []ou
 	}
 	w.since = now
 	s.recount(w)
+	s.toWeigh(w, now)
 	if (w.phase == ready || w.phase == retiring) && relieved {
 		w.overdue, w.killAt, w.lastChance = nil, time.Time{}, false
 	}

@@ -123,13 +123,18 @@ type Config struct {
 	// as far as it is used, and given back when the worker leaves. Zero means 64 MiB; [NoArena] means none.
 	ArenaSize int
 
+	// MaxRSS is how many bytes of memory a worker may have before it is replaced: the answer to leaks, while Limits.Memory is that to
+	// floods. It is looked at between calls, ten times a second at most, and does not count what is shared with this program or read from files;
+	// the worker finishes what it runs, and nobody notices but Stats. Zero means no limit. Linux only.
+	MaxRSS int64
+
 	// Limits bound what each worker may use. The zero value means no limits.
 	Limits Limits
 
 	// Sandbox is what a worker can reach. The zero value means what this process can; see [PureCPU].
 	Sandbox Sandbox
 
-	// Strict makes New refuse with [ErrNotEnforced] if this machine cannot enforce all of Limits and Sandbox. Without it the
+	// Strict makes New refuse with [ErrNotEnforced] if this machine cannot enforce all of Limits, Sandbox and MaxRSS. Without it the
 	// workers are held as far as it can, and [ProcessPoolExecutor.Enforced] says how far that is.
 	Strict bool
 
@@ -186,6 +191,7 @@ func (c Config) complete() (Config, error) {
 		{"IdleTimeout", int64(c.IdleTimeout)},
 		{"StartTimeout", int64(c.StartTimeout)},
 		{"KillGrace", int64(c.KillGrace)},
+		{"MaxRSS", c.MaxRSS},
 	} {
 		if n.value < 0 {
 			bad(n.field, "%d is negative", n.value)

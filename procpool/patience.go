@@ -18,6 +18,7 @@ func (s *state) tick(now time.Time) {
 		s.checkPatience(w, now)
 		s.checkHead(w, now)
 		s.checkIdle(w, now)
+		s.checkWeight(w, now)
 	}
 	if s.notBefore.After(now) {
 		s.wake(s.notBefore)

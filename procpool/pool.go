@@ -73,6 +73,7 @@ func New(config Config) (*ProcessPoolExecutor, error) {
 			killGrace:     config.KillGrace,
 			onCrash:       config.OnCrash,
 			maxFutile:     config.MaxCrashes,
+			maxRSS:        config.MaxRSS,
 			window:        batchWindow,
 			startPatience: max(config.KillGrace, defaultKillGrace),
 		}),
@@ -429,6 +430,8 @@ func (p *ProcessPoolExecutor) perform(a action) {
 		if l != nil {
 			l.signal(a.signal)
 		}
+	case actWeigh:
+		p.weigh(a.worker)
 	case actOver:
 		p.mu.Lock()
 		defer p.unlock()
@@ -438,6 +441,19 @@ func (p *ProcessPoolExecutor) perform(a action) {
 			close(p.over)
 			p.stopAlarm()
 		}
+	}
+}
+
+// weigh tells the state how much memory a worker has, if the system says.
+func (p *ProcessPoolExecutor) weigh(id workerID) {
+	p.mu.Lock()
+	l := p.link[id]
+	p.unlock()
+	if l == nil {
+		return
+	}
+	if bytes, ok := l.process.weight(); ok { // it was ready once, so there is a process
+		p.update(func(s *state, now time.Time) { s.weighed(id, bytes, now) })
 	}
 }
 

@@ -30,6 +30,22 @@ func awaitExit(pid int) bool {
 	}
 }
 
+// privateMemory is how many bytes of a process are in memory and neither of a file nor shared.
+func privateMemory(pid int) (bytes int64, ok bool) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		return 0, false
+	}
+	var size, resident, shared int64
+	if _, err := fmt.Sscan(string(text), &size, &resident, &shared); err != nil {
+		return 0, false
+	}
+	return (resident - shared) * int64(os.Getpagesize()), true
+}
+
+// weighs says whether privateMemory does.
+const weighs = true
+
 // sharedMemory is a file of zeros that only those who are given it can reach. It cannot change its size, which keeps a
 // worker from cutting it off under the host, and since Linux 6.3 it cannot be executed.
 func sharedMemory(name string, size int64) (*os.File, error) {

@@ -18,6 +18,8 @@ const supported = false
 
 const atomicWrite = 0
 
+const weighs = false
+
 type process struct {
 	requests, responses, stdout, stderr *os.File
 	exited                              chan struct{}
@@ -33,6 +35,7 @@ func (p *process) tryWrite([]byte) bool              { return false }
 func (p *process) readable(time.Duration) bool       { return false }
 func (p *process) quit()                             {}
 func (p *process) dumped() string                    { return "" }
+func (p *process) weight() (int64, bool)             { return 0, false }
 func (p *process) pid() int                          { return 0 }
 func (p *process) close()                            {}
 func (p *process) claims() (*ipc.Claims, error)      { return nil, errors.ErrUnsupported }

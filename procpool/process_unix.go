@@ -273,6 +273,16 @@ func (p *process) dumped() string {
 	return strings.ToValidUTF8(string(text), "?")
 }
 
+// weight is how many bytes of memory the process has to itself, if the system tells and it has not been waited for.
+func (p *process) weight() (bytes int64, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.reaped {
+		return 0, false
+	}
+	return privateMemory(p.cmd.Process.Pid)
+}
+
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
 // close gives back what the process had of this host. It is called when the process has ended and nobody uses its claims.

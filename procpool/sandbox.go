@@ -78,9 +78,9 @@ func (c Config) confinement(program string) (*confine.Plan, error) {
 		return plan, nil
 	}
 	var missing []string
-	for _, f := range plan.Findings() {
-		if !f.Active {
-			missing = append(missing, f.Name+": "+f.How)
+	for _, r := range c.restrictions(plan) {
+		if !r.Active {
+			missing = append(missing, r.Name+": "+r.How)
 		}
 	}
 	if len(missing) > 0 {

@@ -46,6 +46,7 @@ type policy struct {
 	killGrace   time.Duration
 	onCrash     CrashPolicy
 	maxFutile   int
+	maxRSS      int64         // bytes of a worker; 0: no limit
 	window      time.Duration // how much work may be sent ahead to a worker
 
 	// startPatience is how long a worker may leave a call unstarted that it could start, before it is taken for frozen.
@@ -90,6 +91,9 @@ type workerState struct {
 	lastID uint64
 	load   time.Duration // what calls will take, as far as can be told
 
+	grown   bool      // it has run calls since it was weighed
+	weighAt time.Time // when that may be done again
+
 	since      time.Time // when the oldest of calls became that; without calls, when it became idle
 	disturbed  bool      // calls may hold one that was interrupted
 	overdue    *task     // holds a call that was interrupted and should have ended by killAt
@@ -125,6 +129,7 @@ const (
 	actSignal                      // send signal to worker's process group
 	actReject                      // settle task with err
 	actCancel                      // cancel task
+	actWeigh                       // tell how much memory worker has
 	actOver                        // nothing is left, and nothing will come
 )
 

@@ -47,6 +47,7 @@ type simWorker struct {
 	unread  []simSent // answered, but the host has not looked
 	unheard bool      // the host does not look by itself
 	frozen  bool      // does nothing
+	weighed int       // the host has asked so often for its memory
 }
 
 type simSent struct {
@@ -176,6 +177,8 @@ func (s *simulation) update(event func(*state, time.Time)) {
 			a.task.reject(int(a.from), a.err)
 		case actCancel:
 			a.task.cancel()
+		case actWeigh:
+			w.weighed++
 		case actOver:
 			s.over = true
 		}
@@ -449,7 +452,7 @@ func (s *simulation) settle() {
 			case w.killed, w.leaving && !w.frozen:
 				s.die(w)
 				busy = true
-			case w.frozen && (!w.ready || w.claims == nil || w.running && !w.done): // for which nothing here has a bound
+			case w.frozen && (!w.ready || w.claims == nil || w.running && (!w.done || !w.inbox[0].alone)): // for which nothing here has a bound: a call of a chunk seems to run until the next one does
 				w.frozen = false
 				busy = true
 			case w.frozen:
@@ -608,6 +611,46 @@ func TestStateWarmsTheSuccessorOfARetiringWorker(t *testing.T) {
 	waiting := s.submit()
 	s.settle()
 	assert.Equal(t, futures.Finished, waiting.future.State())
+}
+
+// A worker is weighed when it has run calls, and not more often than it may be. One that is too heavy keeps what it runs and nothing else.
+func TestStateRetiresAWorkerThatHasGrown(t *testing.T) {
+	p := testPolicy()
+	p.maxRSS, p.maxWorkers, p.cores = 100, 1, 1
+	s := simulate(t, p, true)
+	s.warm(1, time.Microsecond)
+	w := s.only()
+	asked := w.weighed
+	assert.Equal(t, 1, asked)
+	s.advance(time.Hour)
+	assert.Equal(t, asked, w.weighed, "it has run nothing since")
+	for range 500 {
+		s.submit()
+		s.run(w)
+		s.hear(w)
+		s.advance(time.Millisecond)
+	}
+	assert.InDelta(t, 5, w.weighed-asked, 1, "in half a second")
+	s.update(func(st *state, now time.Time) { st.weighed(w.id, 100, now) })
+	assert.False(t, w.leaving, "it has no more than it may")
+
+	runs, waits := s.submit(), s.submit()
+	s.start(w)
+	s.update(func(st *state, now time.Time) { st.weighed(w.id, 101, now) })
+	assert.Len(t, s.workers, 2, "there is a successor")
+	assert.False(t, w.leaving, "it still runs a call")
+	s.settle()
+	for _, c := range []*simCall{runs, waits} {
+		assert.Equal(t, futures.Finished, c.future.State())
+		assert.Equal(t, 1, c.starts)
+	}
+	assert.NotContains(t, s.workers, w.id, "it has stayed")
+	assert.Equal(t, 1, s.state.stats.Outgrown)
+
+	idle := s.only()
+	s.update(func(st *state, now time.Time) { st.weighed(idle.id, 101, now) })
+	assert.True(t, idle.leaving, "it had nothing to do")
+	s.update(func(st *state, now time.Time) { st.weighed(w.id, 101, now) }) // of one that is gone
 }
 
 // A chunk whose size nobody chose is shared by those who have time, one of a chosen size goes to one worker as a whole.
@@ -1271,7 +1314,7 @@ func playOut(t testing.TB, script []byte, p policy, claims, chunks bool) {
 		return s.workers[ids[int(b)%len(ids)]]
 	}
 	for i := 0; i+1 < len(script); i += 2 {
-		op, arg := script[i]%19, script[i+1]
+		op, arg := script[i]%20, script[i+1]
 		w := pick(arg)
 		switch op {
 		case 0, 1:
@@ -1341,6 +1384,10 @@ func playOut(t testing.TB, script []byte, p policy, claims, chunks bool) {
 			if w != nil && arg < 64 {
 				w.frozen = true
 			}
+		case 19:
+			if w != nil && p.maxRSS > 0 {
+				s.update(func(st *state, now time.Time) { st.weighed(w.id, int64(arg), now) })
+			}
 		case 16, 17:
 			c := &simChunk{whole: op == 16, retries: int(arg % 3)}
 			if arg >= 192 {
@@ -1378,6 +1425,9 @@ func fuzzPolicy(b byte) (p policy, claims, chunks bool) {
 	}
 	if b&16 != 0 {
 		p.idleTimeout = 50 * time.Millisecond
+	}
+	if b&128 != 0 {
+		p.maxRSS = 100
 	}
 	return p, b&32 == 0, b&64 == 0
 }

@@ -13,7 +13,8 @@ type Stats struct {
 	Answered  int // calls that a worker has run to their end, well or not
 	Retried   int // attempts made again after a crash
 	Started   int // processes started
-	Recycled  int // processes replaced because of MaxTasksPerChild
+	Recycled  int // processes replaced because of MaxTasksPerChild or MaxRSS
+	Outgrown  int // of which because of MaxRSS
 	Crashed   int // processes that ended unexpectedly, could not be started, or did not start their calls
 
 	NotEnforced []string // what Config.Limits and Config.Sandbox ask for and this machine does not enforce: see Enforced

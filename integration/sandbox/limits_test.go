@@ -216,3 +216,40 @@ func TestNoCoreIsWritten(t *testing.T) {
 		assert.Equal(t, want, got)
 	}
 }
+
+// hoard is what a worker has not let go of.
+var hoard [][]byte
+
+var leak = futures.NewFunc("sandbox.Leak", func(_ context.Context, megabytes int) (int, error) {
+	if megabytes > 0 {
+		hoard = append(hoard, bytes.Repeat([]byte{1}, megabytes<<20))
+	}
+	return os.Getpid(), nil
+})
+
+// No call is lost, nothing counts as a crash, and one that needs much only for a while is left alone.
+func TestAWorkerThatLeaksIsReplaced(t *testing.T) {
+	clean(t)
+	pool := newPool(t, procpool.Config{MaxRSS: 200 << 20, Env: []string{"PATH=/bin"}})
+	sound(t, pool)
+	first, err := futures.Submit(bounded(t), pool, leak, 10).Result(bounded(t))
+	require.NoError(t, err)
+	for pid := first; pid == first; {
+		pid, err = futures.Submit(bounded(t), pool, leak, 10).Result(bounded(t))
+		require.NoError(t, err)
+	}
+	stats := pool.Stats()
+	assert.GreaterOrEqual(t, stats.Outgrown, 1)
+	assert.Equal(t, stats.Recycled, stats.Outgrown)
+	assert.Zero(t, stats.Crashed)
+
+	modest := newPool(t, procpool.Config{MaxRSS: 200 << 20})
+	first, err = futures.Submit(bounded(t), modest, leak, 1).Result(bounded(t))
+	require.NoError(t, err)
+	for range 2000 {
+		pid, err := futures.Submit(bounded(t), modest, leak, 0).Result(bounded(t))
+		require.NoError(t, err)
+		require.Equal(t, first, pid)
+	}
+	assert.Zero(t, modest.Stats().Recycled)
+}
