@@ -253,3 +253,74 @@ func TestAWorkerThatLeaksIsReplaced(t *testing.T) {
 	}
 	assert.Zero(t, modest.Stats().Recycled)
 }
+
+// born is what held a worker when the first of its initialisers ran: its limits, its cgroups, its capabilities.
+var born = func() (b birth) {
+	for resource, to := range map[int]*uint64{unix.RLIMIT_NOFILE: &b.OpenFiles, unix.RLIMIT_FSIZE: &b.FileSize, unix.RLIMIT_CPU: &b.CPU} {
+		var l unix.Rlimit
+		if err := unix.Getrlimit(resource, &l); err != nil {
+			b.Err = err.Error()
+		}
+		*to = l.Max
+	}
+	text, err := os.ReadFile("/proc/self/cgroup")
+	b.Cgroups = string(text)
+	if err != nil {
+		b.Err = err.Error()
+	}
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		b.Err = err.Error()
+	}
+	b.Capabilities = uint64(data[0].Permitted|data[0].Effective|data[0].Inheritable) | uint64(data[1].Permitted|data[1].Effective|data[1].Inheritable)<<32
+	b.NoNewPrivs, _ = unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
+	return b
+}()
+
+type birth struct {
+	OpenFiles, FileSize, CPU uint64
+	Cgroups                  string
+	Capabilities             uint64
+	NoNewPrivs               int
+	Err                      string
+}
+
+var bounds = futures.NewFunc("sandbox.Bounds", func(context.Context, int) (birth, error) { return born, nil })
+
+// Twenty times, since a limit that comes after the start may still come before the initialiser.
+func TestAWorkerIsBornWithinItsLimits(t *testing.T) {
+	clean(t)
+	pool := newPool(t, procpool.Config{
+		Limits: procpool.Limits{Memory: 256 << 20, Processes: 50, OpenFiles: 77, FileSize: 12345, CPUTime: 9500 * time.Millisecond}, MaxTasksPerChild: 1,
+	})
+	sound(t, pool)
+	for range 20 {
+		b, err := futures.Submit(bounded(t), pool, bounds, 0).Result(bounded(t))
+		require.NoError(t, err)
+		assert.EqualValues(t, 77, b.OpenFiles)
+		assert.EqualValues(t, 12345, b.FileSize)
+		assert.EqualValues(t, 11, b.CPU)
+		assert.Contains(t, b.Cgroups, fmt.Sprintf("-%d-", os.Getpid()))
+		assert.Empty(t, b.Err)
+	}
+}
+
+func TestAWorkerInASandboxIsBornWithoutPrivileges(t *testing.T) {
+	clean(t)
+	held := newPool(t, procpool.Config{Sandbox: procpool.Sandbox{Read: []string{"/proc"}}})
+	sound(t, held)
+	b, err := futures.Submit(bounded(t), held, bounds, 0).Result(bounded(t))
+	require.NoError(t, err)
+	assert.Empty(t, b.Err)
+	assert.Zero(t, b.Capabilities)
+	assert.Equal(t, 1, b.NoNewPrivs)
+
+	free := newPool(t, procpool.Config{})
+	b, err = futures.Submit(bounded(t), free, bounds, 0).Result(bounded(t))
+	require.NoError(t, err)
+	if os.Geteuid() == 0 {
+		assert.NotZero(t, b.Capabilities, "nobody has any here, so that it has none proves nothing")
+	}
+	assert.Zero(t, b.NoNewPrivs)
+}

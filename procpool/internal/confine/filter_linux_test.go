@@ -1,0 +1,173 @@
+package confine
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/elastic/go-seccomp-bpf/arch"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+// A judge runs a filter as the kernel would.
+type judge struct {
+	t  *testing.T
+	vm *bpf.VM
+}
+
+func newJudge(t *testing.T, program []unix.SockFilter) judge {
+	t.Helper()
+	raw := make([]bpf.RawInstruction, len(program))
+	for i, f := range program {
+		raw[i] = bpf.RawInstruction{Op: f.Code, Jt: f.Jt, Jf: f.Jf, K: f.K}
+	}
+	instructions, ok := bpf.Disassemble(raw)
+	require.True(t, ok)
+	vm, err := bpf.NewVM(instructions)
+	require.NoError(t, err)
+	return judge{t, vm}
+}
+
+// verdict is what becomes of a system call. The machine reads words from high to low and the kernel as they lie, so each is turned round.
+func (j judge) verdict(archID, number uint32, args ...uint64) uint32 {
+	data := make([]byte, 64)
+	binary.BigEndian.PutUint32(data[numberAt:], number)
+	binary.BigEndian.PutUint32(data[archAt:], archID)
+	for i, a := range args {
+		binary.BigEndian.PutUint32(data[argsAt+8*i:], uint32(a))
+		binary.BigEndian.PutUint32(data[argsAt+8*i+4:], uint32(a>>32))
+	}
+	out, err := j.vm.Run(data)
+	require.NoError(j.t, err)
+	return uint32(out)
+}
+
+func here(t *testing.T) *arch.Info {
+	t.Helper()
+	info, err := arch.GetInfo("")
+	require.NoError(t, err)
+	return info
+}
+
+// holds is what the rules say, without a filter.
+func holds(rules []rule, name string, args []uint64) bool {
+	for _, r := range rules {
+		if r.name != name {
+			continue
+		}
+	next:
+		for _, a := range r.alternatives {
+			for _, c := range a {
+				word := uint32(args[c.arg])
+				if c.high {
+					word = uint32(args[c.arg] >> 32)
+				}
+				if word&c.mask != c.value {
+					continue next
+				}
+			}
+			return true
+		}
+	}
+	return false
+}
+
+// Each system call of this architecture meets the verdict that the list and the rules say, with arguments that look like numbers of system calls and
+// like the values that rules ask for: what a condition has looked at must not be taken for a number.
+func TestTheFilterSaysWhatTheRulesSay(t *testing.T) {
+	info := here(t)
+	plain := make(map[string]bool)
+	for _, name := range allowed {
+		require.False(t, plain[name], "%s is there twice", name)
+		plain[name] = true
+	}
+	for _, box := range []*Sandbox{{}, {Network: true}, {Exec: true}, {Network: true, Exec: true}} {
+		for _, lock := range []uint32{0, unix.CLONE_NEWUTS} {
+			program, err := filter(box, lock)
+			require.NoError(t, err)
+			j := newJudge(t, program)
+			list := rules(box, lock)
+			seen := make(map[string]bool)
+			values := []uint64{0, 1, 1 << 32, 1<<64 - 1, uint64(startFlags), uint64(startFlags | unix.CLONE_PIDFD | lock), unix.CLONE_THREAD | unix.CLONE_NEWUSER}
+			for _, r := range list {
+				require.False(t, seen[r.name] || plain[r.name], "%s is there twice", r.name)
+				seen[r.name] = true
+				for _, a := range r.alternatives {
+					for _, c := range a {
+						values = append(values, uint64(c.value))
+					}
+				}
+			}
+			r := rand.New(rand.NewPCG(1, 2))
+			for name, number := range info.SyscallNames {
+				for range 200 {
+					args := make([]uint64, 6)
+					for i := range args {
+						switch r.IntN(3) {
+						case 0:
+							args[i] = values[r.IntN(len(values))]
+						case 1:
+							args[i] = uint64(r.IntN(500))
+						default:
+							args[i] = r.Uint64()
+						}
+					}
+					want := uint32(denied)
+					switch {
+					case plain[name] || holds(list, name, args):
+						want = granted
+					case name == "clone3" || name == "futex_wait" || name == "futex_wake":
+						want = missing
+					}
+					require.EqualValues(t, want, j.verdict(uint32(info.ID), uint32(number), args...), "%s%v", name, args)
+				}
+			}
+		}
+	}
+}
+
+// The same numbers mean other things to other interfaces of the kernel.
+func TestTheFilterKnowsOneInterface(t *testing.T) {
+	info := here(t)
+	program, err := filter(&Sandbox{Network: true, Exec: true}, 0)
+	require.NoError(t, err)
+	j := newJudge(t, program)
+	read := uint32(info.SyscallNames["read"])
+	assert.EqualValues(t, granted, j.verdict(uint32(info.ID), read))
+	assert.Equal(t, denied, j.verdict(uint32(arch.ARM.ID)+uint32(arch.I386.ID), read), "of no architecture")
+	for _, other := range []*arch.Info{arch.I386, arch.ARM, arch.AARCH64, arch.X86_64} {
+		if other.ID != info.ID {
+			assert.Equal(t, denied, j.verdict(uint32(other.ID), read), "of %s", other.Name)
+		}
+	}
+	if info == arch.X86_64 {
+		assert.Equal(t, denied, j.verdict(uint32(info.ID), read|x32), "of x32")
+	}
+}
+
+// What no sandbox may ever allow, whatever else changes in the lists.
+func TestTheFilterNeverAllows(t *testing.T) {
+	info := here(t)
+	program, err := filter(&Sandbox{Network: true, Exec: true}, 0)
+	require.NoError(t, err)
+	j := newJudge(t, program)
+	for _, name := range []string{
+		"io_uring_setup", "io_uring_enter", "bpf", "perf_event_open", "userfaultfd", "mount", "umount2", "pivot_root", "chroot", "unshare", "setns", "keyctl",
+		"add_key", "request_key", "init_module", "finit_module", "kexec_load", "process_vm_readv", "process_vm_writev", "pidfd_getfd", "kcmp",
+		"open_by_handle_at", "name_to_handle_at", "quotactl", "swapon", "reboot", "acct", "settimeofday", "clock_settime", "adjtimex", "sethostname",
+		"setuid", "setgid", "setreuid", "setresuid", "setgroups", "setfsuid", "capset", "chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "fchown", "lchown",
+		"fchownat", "utime", "utimes", "utimensat", "futimesat", "setxattr", "lsetxattr", "fsetxattr", "setxattrat", "execveat", "memfd_create", "memfd_secret",
+		"setpriority", "ioprio_set", "sched_setaffinity", "sched_setscheduler", "sched_setparam", "sched_setattr", "migrate_pages", "move_pages", "shmget", "shmat", "msgget",
+		"semget", "mq_open", "setsid", "mknod", "mknodat", "fanotify_init", "lookup_dcookie", "seccomp", "landlock_restrict_self", "ioperm", "iopl", "modify_ldt",
+		"process_madvise", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "get_robust_list", "syslog", "vhangup", "nfsservctl",
+	} {
+		number, ok := info.SyscallNames[name]
+		if !ok {
+			continue // not of this architecture
+		}
+		assert.Equal(t, denied, j.verdict(uint32(info.ID), uint32(number)), name)
+	}
+}
