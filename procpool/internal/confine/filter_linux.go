@@ -59,7 +59,7 @@ const (
 // x32 is the bit that calls of the second interface of amd64 have, which has numbers of its own.
 const x32 = 0x40000000
 
-// assemble writes the filter. Each rule loads the number anew: what a condition has loaded must never be taken for one.
+// assemble writes the filter. A rule ends in a verdict once its number has matched: what its conditions have loaded is never taken for a number.
 func assemble(archID uint32, hasX32 bool, numbers []uint32, rules []numbered, absent []uint32) ([]unix.SockFilter, error) {
 	load := func(at uint32) bpf.Instruction { return bpf.LoadAbsolute{Off: at, Size: 4} }
 	ret := func(what uint32) bpf.Instruction { return bpf.RetConstant{Val: what} }
@@ -91,7 +91,7 @@ func assemble(archID uint32, hasX32 bool, numbers []uint32, rules []numbered, ab
 		if len(body) > 255 {
 			return nil, fmt.Errorf("the rule for system call %d is too long", r.number)
 		}
-		program = append(program, load(numberAt), bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: r.number, SkipTrue: uint8(len(body))})
+		program = append(program, bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: r.number, SkipTrue: uint8(len(body))})
 		program = append(program, body...)
 	}
 	program = append(program, ret(denied))
