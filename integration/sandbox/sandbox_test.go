@@ -130,3 +130,21 @@ func TestInitialisersAreHeldAsWell(t *testing.T) {
 		})
 	}
 }
+
+// A worker that cannot be held as it should be is not started, and nothing is left of the attempt.
+func TestAWorkerThatCannotBeHeldIsNotStarted(t *testing.T) {
+	clean(t)
+	dir := filepath.Join(t.TempDir(), "granted")
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	pool := newPool(t, procpool.Config{Sandbox: procpool.Sandbox{Read: []string{dir}}})
+	sound(t, pool)
+	require.NoError(t, os.Remove(dir))
+	_, err := futures.Submit(bounded(t), pool, square, 1).Result(bounded(t))
+	var failed *procpool.StartError
+	require.ErrorAs(t, err, &failed)
+	t.Log(failed)
+	assert.Contains(t, failed.Reason, "Config.Sandbox")
+	assert.ErrorIs(t, err, os.ErrNotExist)
+	assert.ErrorContains(t, err, dir)
+	assert.Empty(t, pool.Stats().PIDs)
+}

@@ -99,6 +99,13 @@ def initialize(value):
     state.append(value)
 
 
+@function("trial.connect")
+def connect(host):
+    import socket
+
+    socket.create_connection((host, 9)).close()
+
+
 @function("trial.state")
 def get_state(_):
     return state
