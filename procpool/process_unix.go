@@ -179,8 +179,8 @@ func (p *process) wait(started chan<- error, cell *confine.Cell) {
 	}
 	p.mu.Lock()
 	if zombie { // so that pid and group are its own until it is reaped, which nobody sees but through mu
-		_ = syscall.Kill(-pid, syscall.SIGKILL) // what it started and left behind; an error says that there is nothing
-		p.state, _ = p.cmd.Process.Wait()       // it has ended: this neither waits nor fails
+		strike(-pid)                      // what it started and left behind
+		p.state, _ = p.cmd.Process.Wait() // it has ended: this neither waits nor fails
 	}
 	p.reaped = true
 	deadline := time.Now().Add(drainTime)
@@ -189,6 +189,16 @@ func (p *process) wait(started chan<- error, cell *confine.Cell) {
 	}
 	p.mu.Unlock()
 	close(p.exited)
+}
+
+// strike kills a process, or a group. A thread that is in a sandbox may send no signals, so another one does it.
+func strike(pid int) {
+	struck := make(chan struct{})
+	go func() {
+		_ = syscall.Kill(pid, syscall.SIGKILL) // an error says that there is nothing
+		close(struck)
+	}()
+	<-struck
 }
 
 // enter starts the process in its cell.
@@ -200,8 +210,8 @@ func (p *process) enter(cell *confine.Cell) error {
 		return err
 	}
 	if err := cell.Settle(p.cmd.Process.Pid); err != nil {
-		_ = syscall.Kill(p.cmd.Process.Pid, syscall.SIGKILL) // it has ended if it cannot be
-		_ = p.cmd.Wait()                                     // that it was killed is no news
+		strike(p.cmd.Process.Pid)
+		_ = p.cmd.Wait() // that it was killed is no news
 		return &confineError{err}
 	}
 	return nil

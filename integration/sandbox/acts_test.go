@@ -24,16 +24,16 @@ import (
 
 // A scene is what an act is told.
 type scene struct {
-	Act    string
-	Host   int    // pid of the host
-	Thread int    // of the host, not its first
-	Parent int    // the process that may be harmed in earnest
-	Dir    string // where the test's files are
-	Anchor uint64 // an address in the host
-	Signal int    // to send to it
-	TCP    string // where the host listens
-	UDP    string
-	Unix   string // a path
+	Act     string
+	Host    int    // pid of the host
+	Threads []int  // of the host, but its first
+	Parent  int    // the process that may be harmed in earnest
+	Dir     string // where the test's files are
+	Anchor  uint64 // an address in the host
+	Signal  int    // to send to it
+	TCP     string // where the host listens
+	UDP     string
+	Unix    string // a path
 }
 
 // unseen are acts of which only the host sees what comes of them.
@@ -193,11 +193,20 @@ var acts = map[string]func(scene) error{
 	"become a user":           func(scene) error { return raw(unix.SYS_SETUID, 1) },
 
 	// other processes
-	"see the host":               func(s scene) error { return unix.Kill(s.Host, 0) },
-	"signal the host":            func(s scene) error { return unix.Kill(s.Host, unix.SIGURG) },
-	"signal a thread of it":      func(s scene) error { return unix.Tgkill(s.Host, s.Thread, unix.SIGURG) },
-	"signal pid 1":               func(scene) error { return unix.Kill(1, 0) },
-	"queue a signal to the host": func(s scene) error { return queue(s.Host) },
+	"see the host":    func(s scene) error { return unix.Kill(s.Host, 0) },
+	"signal the host": func(s scene) error { return unix.Kill(s.Host, unix.SIGURG) },
+	"signal a thread of it": func(s scene) error {
+		return toAny(s.Threads, func(tid int) error { return unix.Tgkill(s.Host, tid, unix.SIGWINCH) })
+	},
+	"signal it by a thread": func(s scene) error {
+		return toAny(s.Threads, func(tid int) error { return unix.Kill(tid, unix.SIGWINCH) })
+	},
+	"signal a thread": func(s scene) error {
+		return toAny(s.Threads, func(tid int) error { return raw(unix.SYS_TKILL, uintptr(tid), uintptr(unix.SIGWINCH)) })
+	},
+	"own a pipe in the name of a thread": func(s scene) error { return signalByOwner(s.Threads[0], int(unix.SIGWINCH)) },
+	"signal pid 1":                       func(scene) error { return unix.Kill(1, 0) },
+	"queue a signal to the host":         func(s scene) error { return queue(s.Host) },
 	"signal by descriptor": func(s scene) error {
 		fd, err := unix.PidfdOpen(s.Host, 0)
 		if err != nil {
@@ -231,7 +240,7 @@ var acts = map[string]func(scene) error{
 		var l unix.Rlimit
 		return unix.Prlimit(s.Host, unix.RLIMIT_NOFILE, nil, &l)
 	},
-	"slow the host":       func(s scene) error { return unix.Setpriority(unix.PRIO_PROCESS, s.Thread, 1) },
+	"slow the host":       func(s scene) error { return unix.Setpriority(unix.PRIO_PROCESS, s.Threads[0], 1) },
 	"outlive the host":    func(scene) error { return raw(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, 0) },
 	"share memory by key": func(scene) error { return raw(unix.SYS_SHMGET, 0, 4096, 0o1600) },
 	"new namespaces":      func(scene) error { return onLostThread(func() error { return unix.Unshare(unix.CLONE_NEWUTS) }) },
@@ -401,12 +410,23 @@ func clone3() error {
 	return err
 }
 
-func threadOf(pid int) int {
+func threadsOf(pid int) (tids []int) {
 	entries, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 	for _, e := range entries {
 		if tid, err := strconv.Atoi(e.Name()); err == nil && tid != pid {
-			return tid
+			tids = append(tids, tid)
 		}
 	}
-	return pid
+	return tids
+}
+
+// toAny does something to one after the other, and fails if it fails with all of them: one of the host's threads has started the worker, and was held
+// like that for it.
+func toAny(tids []int, do func(tid int) error) (err error) {
+	for _, tid := range tids {
+		if err = do(tid); err == nil {
+			return nil
+		}
+	}
+	return err
 }

@@ -76,7 +76,7 @@ func testify() error {
 	}
 	told.Enforced, told.Stats = pool.Enforced(), pool.Stats().NotEnforced
 	for _, act := range []string{"read a file", "make a file", "tcp socket", "unix socket", "execute", "execute in place", "signal the host", "trace", "new user namespace", "io_uring", "limit the host"} {
-		s := scene{Act: act, Host: os.Getpid(), Thread: os.Getpid(), Parent: os.Getppid(), Dir: os.Getenv("DIR")}
+		s := scene{Act: act, Host: os.Getpid(), Threads: []int{os.Getpid()}, Parent: os.Getppid(), Dir: os.Getenv("DIR")}
 		why, err := futures.Submit(context.Background(), pool, attempt, s).Result(context.Background())
 		if err != nil {
 			why = "ERROR: " + err.Error()

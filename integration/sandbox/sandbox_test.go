@@ -26,7 +26,7 @@ import (
 func stage(t *testing.T) scene {
 	t.Helper()
 	anchor = 42
-	s := scene{Host: os.Getpid(), Anchor: uint64(uintptr(unsafe.Pointer(&anchor))), Thread: threadOf(os.Getpid()), Dir: t.TempDir()}
+	s := scene{Host: os.Getpid(), Anchor: uint64(uintptr(unsafe.Pointer(&anchor))), Threads: threadsOf(os.Getpid()), Dir: t.TempDir()}
 	for _, name := range []string{"secret", "victim"} {
 		require.NoError(t, os.WriteFile(filepath.Join(s.Dir, name), []byte("secret"), 0o600))
 	}

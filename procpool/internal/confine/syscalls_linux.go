@@ -15,7 +15,7 @@ import (
 
 // allowed are the system calls that need no look at their arguments, those of every moment first. Which files they reach is landlock's.
 var allowed = []string{
-	"futex", "read", "write", "nanosleep", "epoll_pwait", "clock_gettime", "madvise", "mmap", "munmap", "rt_sigprocmask", "sched_yield", "tgkill",
+	"futex", "read", "write", "nanosleep", "epoll_pwait", "clock_gettime", "madvise", "mmap", "munmap", "rt_sigprocmask", "sched_yield",
 	"rt_sigreturn", "getpid", "gettid",
 
 	// files and descriptors
@@ -23,7 +23,7 @@ var allowed = []string{
 	"access", "faccessat", "faccessat2", "stat", "lstat", "fstat", "newfstatat", "stat64", "lstat64", "fstat64", "fstatat64", "statx", "statfs",
 	"fstatfs", "statfs64", "fstatfs64", "lseek", "_llseek", "dup", "dup2", "dup3", "pipe", "pipe2", "poll", "ppoll", "ppoll_time64", "select", "_newselect",
 	"pselect6", "pselect6_time64", "epoll_create", "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait2", "eventfd", "eventfd2", "timerfd_create",
-	"timerfd_settime", "timerfd_settime64", "timerfd_gettime", "timerfd_gettime64", "signalfd", "signalfd4", "fcntl", "fcntl64", "flock", "fsync",
+	"timerfd_settime", "timerfd_settime64", "timerfd_gettime", "timerfd_gettime64", "signalfd", "signalfd4", "flock", "fsync",
 	"fdatasync", "sync_file_range", "ftruncate", "ftruncate64", "truncate", "truncate64", "fallocate", "fadvise64", "fadvise64_64", "arm_fadvise64_64",
 	"readahead", "sendfile", "sendfile64", "copy_file_range", "splice", "tee", "getdents", "getdents64", "getcwd", "chdir", "fchdir", "mkdir", "mkdirat",
 	"rmdir", "unlink", "unlinkat", "rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "readlink", "readlinkat", "umask",
@@ -31,10 +31,10 @@ var allowed = []string{
 	// memory
 	"mmap2", "mremap", "mprotect", "msync", "mincore", "mlock", "mlock2", "munlock", "brk", "membarrier", "mseal",
 
-	// threads, signals, time. Whom a signal reaches is landlock's
+	// threads, signals, time
 	"futex_time64", "futex_waitv", "set_robust_list", "rseq", "set_tid_address", "set_tls", "sched_getaffinity", "sched_getparam", "sched_getscheduler",
 	"sched_get_priority_max", "sched_get_priority_min", "exit", "exit_group", "arch_prctl", "set_thread_area", "get_thread_area", "rt_sigaction",
-	"sigreturn", "rt_sigpending", "rt_sigtimedwait", "rt_sigtimedwait_time64", "rt_sigsuspend", "sigaltstack", "kill", "tkill", "pause",
+	"sigreturn", "rt_sigpending", "rt_sigtimedwait", "rt_sigtimedwait_time64", "rt_sigsuspend", "sigaltstack", "pause",
 	"restart_syscall", "alarm", "setitimer", "getitimer", "clock_nanosleep", "clock_nanosleep_time64", "clock_gettime64", "clock_getres",
 	"clock_getres_time64", "gettimeofday", "time", "times", "timer_create", "timer_settime", "timer_settime64", "timer_gettime", "timer_gettime64",
 	"timer_delete", "timer_getoverrun",
@@ -58,6 +58,12 @@ const startFlags = unix.CLONE_VFORK | unix.CLONE_VM | uint32(unix.SIGCHLD)
 func rules(box *Sandbox, lock uint32) []rule {
 	const all = ^uint32(0)
 	list := []rule{
+		// Signals to others are landlock's, but for those to the thread of the host that has started the worker: it is held like the worker, so
+		// landlock takes it for one of the worker's, and a signal that ends it ends the host. So a worker sends none but the one by which
+		// Go's scheduler interrupts a thread, nor has the kernel send one for it.
+		{"tgkill", oneOf(2, uint32(unix.SIGURG))},
+		{"kill", oneOf(1, 0)},
+		{"fcntl", oneOf(1, controls...)}, {"fcntl64", oneOf(1, controls...)},
 		{"prlimit64", oneOf(0, 0)}, // of itself: another process of the same user could be crippled with it
 		{"setpgid", []alternative{{{arg: 0, mask: all}, {arg: 1, mask: all}}}},
 		{"ptrace", oneOf(0, unix.PTRACE_TRACEME, unix.PTRACE_DETACH)}, // for the hold; who asks for the one is taken for dead
@@ -72,7 +78,7 @@ func rules(box *Sandbox, lock uint32) []rule {
 	thread := alternative{{arg: 0, mask: unix.CLONE_THREAD | namespaces, value: unix.CLONE_THREAD}}
 	if box.Exec {
 		list = append(list, rule{"clone", []alternative{{{arg: 0, mask: namespaces}}}}, rule{"fork", anyhow}, rule{"vfork", anyhow},
-			rule{"pidfd_open", anyhow}, rule{"pidfd_send_signal", anyhow})
+			rule{"pidfd_open", oneOf(1, 0, unix.PIDFD_NONBLOCK)}, rule{"pidfd_send_signal", anyhow}) // of processes, and not of a thread
 	} else {
 		// If lock is a flag that takes a capability, this host can start the worker with it, and the worker, which has none, nobody.
 		list = append(list, rule{"clone", []alternative{
@@ -95,6 +101,12 @@ func rules(box *Sandbox, lock uint32) []rule {
 			rule{"sendto", []alternative{{{arg: 4, mask: all}, {arg: 4, high: true, mask: all}}}}) // to its peer, and not to an address
 	}
 	return list
+}
+
+// controls are what may be done by fcntl: all but having signals sent.
+var controls = []uint32{
+	unix.F_DUPFD, unix.F_DUPFD_CLOEXEC, unix.F_GETFD, unix.F_SETFD, unix.F_GETFL, unix.F_SETFL, unix.F_GETLK, unix.F_SETLK, unix.F_SETLKW,
+	unix.F_OFD_GETLK, unix.F_OFD_SETLK, unix.F_OFD_SETLKW, unix.F_SETPIPE_SZ, unix.F_GETPIPE_SZ, unix.F_ADD_SEALS, unix.F_GET_SEALS,
 }
 
 // Of ioctl; they have one value on all the architectures that there is a filter for.
