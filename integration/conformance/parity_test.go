@@ -32,7 +32,7 @@ type span struct {
 // rowSpans are the rows that Python's concurrent.futures has in this project's numbering.
 var rowSpans = []span{
 	{"M", 1, 6}, {"E", 1, 11}, {"E", 20, 37}, {"E", 50, 61}, {"F", 1, 21}, {"W", 1, 13}, {"C", 1, 9}, {"T", 1, 13},
-	{"P", 1, 10}, {"P", 20, 24}, {"P", 30, 37}, {"P", 40, 53}, {"P", 60, 66}, {"P", 70, 73},
+	{"P", 1, 10}, {"P", 20, 24}, {"P", 30, 37}, {"P", 40, 53}, {"P", 60, 66}, {"P", 70, 73}, {"I", 1, 12}, {"N", 1, 27}, {"Q", 1, 15},
 }
 
 func allRows() []string {
@@ -146,7 +146,7 @@ func TestParityNamesOnlyTestsThatExist(t *testing.T) {
 		assert.False(t, exist[id], "%s is there twice", id)
 		exist[id] = true
 	}
-	for _, dir := range []string{"futures", "threadpool", "procpool", "ipc", "worker", "integration/procpool", "integration/conformance"} {
+	for _, dir := range []string{"futures", "threadpool", "procpool", "ipc", "worker", "interpreters", "worker/starlark", "integration/procpool", "integration/conformance", "integration/interpreters"} {
 		for _, name := range testFuncs(t, filepath.Join(root, dir)) {
 			exist[strings.TrimPrefix(dir, "integration/")+"."+name] = true
 			exist[dir+"."+name] = true

@@ -3,6 +3,7 @@ package interpreters_test
 import (
 	"context"
 	"errors"
+	"runtime/pprof"
 	"slices"
 	"testing"
 	"time"
@@ -161,4 +162,17 @@ func TestAFunctionOfTheHostCannotWaitForItsOwnPool(t *testing.T) {
 	text, err := futures.Submit(within(t), pool, tasks.AskHost, "").Result(within(t))
 	require.NoError(t, err)
 	assert.Equal(t, "as expected", text)
+}
+
+func TestThePoolsNameIsALabel(t *testing.T) { // I2
+	for prefix, want := range map[string]string{"": `^InterpreterPoolExecutor-\d+_0$`, "mine": "^mine_0$"} {
+		granted := futures.NewFunc("tasks.Granted", func(ctx context.Context, _ string) (string, error) {
+			name, _ := pprof.Label(ctx, "worker")
+			return name, nil
+		})
+		pool := newPool(t, interpreters.PoolConfig{MaxWorkers: 1, NamePrefix: prefix, Interpreter: interpreters.Config{HostFuncs: []futures.Callable{granted}}})
+		name, err := futures.Submit(within(t), pool, tasks.AskHost, "").Result(within(t))
+		require.NoError(t, err)
+		assert.Regexp(t, want, name)
+	}
 }
