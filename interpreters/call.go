@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"reflect"
 	"slices"
 	"sync"
@@ -95,9 +96,9 @@ func (in *instance) explain(task *futures.TaskError) {
 	}
 }
 
-// nanoseconds is a deadline as the guest is told it; zero for none.
+// nanoseconds is a deadline as the guest is told it; zero for none, and for one that is centuries away.
 func nanoseconds(deadline time.Time) int64 {
-	if deadline.IsZero() {
+	if deadline.IsZero() || deadline.After(time.Unix(0, math.MaxInt64)) {
 		return 0
 	}
 	return deadline.UnixNano()

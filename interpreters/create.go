@@ -24,12 +24,12 @@ func Create(ctx context.Context, image *Image, config Config) (*Interpreter, err
 	}
 	image.retain()
 	ip := &Interpreter{id: registry.nextID()}
-	in, err := newInstance(ip, image.code, config, []string{"guest"})
+	in, err := newInstance(ctx, ip, image.code, config, []string{"guest"})
 	if err != nil {
 		image.release()
 		return nil, err
 	}
-	if err := in.start(ctx); err != nil {
+	if err := in.start(); err != nil {
 		if !errors.Is(err, ErrImage) {
 			died := autopsy(ip.id, err, in.stopped, in.stderr.String())
 			if err = died; died.Reason == Exit && died.ExitCode == 0 {

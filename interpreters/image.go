@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -184,20 +185,20 @@ func (c *code) compile(wasm []byte) (err error) {
 	return nil
 }
 
-// exports are the functions of a guest, and how many words they take and give.
-var exports = map[string]struct{ params, results int }{
-	"_start":            {0, 0},
-	"concurrent_buffer": {1, 1},
-	"concurrent_call":   {5, 1},
-	"concurrent_bind":   {1, 1},
-	"concurrent_exec":   {3, 1},
+// exports are the functions of a guest, and what they take and give.
+var exports = map[string]struct{ params, results []api.ValueType }{
+	"_start":            {},
+	"concurrent_buffer": {words(1), words(1)},
+	"concurrent_call":   {[]api.ValueType{i32, i32, i64, i64, i64}, []api.ValueType{i64}},
+	"concurrent_bind":   {words(1), []api.ValueType{i64}},
+	"concurrent_exec":   {[]api.ValueType{i32, i64, i64}, []api.ValueType{i64}},
 }
 
 func isGuest(m wazero.CompiledModule) bool {
 	found := m.ExportedFunctions()
 	for name, want := range exports {
 		f := found[name]
-		if f == nil || len(f.ParamTypes()) != want.params || len(f.ResultTypes()) != want.results {
+		if f == nil || !slices.Equal(f.ParamTypes(), want.params) || !slices.Equal(f.ResultTypes(), want.results) {
 			return false
 		}
 	}
@@ -237,4 +238,4 @@ func (c *code) parseOffer(encoded []byte) (*offer, error) {
 	return o, nil
 }
 
-var i32, i64 = api.ValueTypeI32, api.ValueTypeI64
+const i32, i64 = api.ValueTypeI32, api.ValueTypeI64

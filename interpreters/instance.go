@@ -68,8 +68,8 @@ type instanceKey struct{}
 
 func instanceOf(ctx context.Context) *instance { return ctx.Value(instanceKey{}).(*instance) }
 
-// newInstance makes an instance that has not begun to run.
-func newInstance(owner *Interpreter, c *code, config Config, args []string) (*instance, error) {
+// newInstance makes an instance, and begins to run it for ctx: a module may have a function that runs at once.
+func newInstance(ctx context.Context, owner *Interpreter, c *code, config Config, args []string) (*instance, error) {
 	if config.MemoryLimit < c.leastMemory {
 		return nil, fmt.Errorf("%w: Config.MemoryLimit is %d: the module alone needs %d", ErrImage, config.MemoryLimit, c.leastMemory)
 	}
@@ -78,9 +78,13 @@ func newInstance(owner *Interpreter, c *code, config Config, args []string) (*in
 	in.events.wake = make(chan struct{}, 1)
 	in.port = newQueuePort(id, int64(config.MemoryLimit), func(ticket uint64) { in.events.post(abi.EventTicket, ticket) })
 	in.ctx = experimental.WithMemoryAllocator(context.WithValue(context.Background(), instanceKey{}, in), in.memory)
+	in.begin(ctx, 0)
 	module, err := c.runtime.InstantiateModule(in.ctx, c.module, in.moduleConfig(args))
 	if err != nil {
 		in.port.close()
+		if in.stopped != nil {
+			return nil, autopsy(id, err, in.stopped, in.stderr.String())
+		}
 		return nil, fmt.Errorf("%w: %w", ErrImage, err)
 	}
 	in.module = module
@@ -92,9 +96,8 @@ func (in *instance) close() {
 	_ = in.module.Close(context.Background()) // closes the guest's files, which are only read
 }
 
-// start runs _start until the guest serves.
-func (in *instance) start(ctx context.Context) error {
-	in.begin(ctx, 0)
+// start runs _start until the guest serves. It is the end of what newInstance has begun.
+func (in *instance) start() error {
 	defer in.end()
 	err := in.enter(in.module.ExportedFunction("_start"))
 	switch {

@@ -32,12 +32,12 @@ func ExecModule(ctx context.Context, image *Image, config Config, args ...string
 	if len(args) == 0 {
 		args = []string{"guest"}
 	}
-	in, err := newInstance(&Interpreter{id: registry.nextID()}, image.code, config, args)
+	in, err := newInstance(ctx, &Interpreter{id: registry.nextID()}, image.code, config, args)
 	if err != nil {
 		return err
 	}
 	defer in.close()
-	err = in.start(ctx)
+	err = in.start()
 	switch {
 	case errors.Is(err, errReturned):
 		return nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"runtime"
 	"runtime/pprof"
@@ -47,7 +48,7 @@ type PoolConfig struct {
 	// StartTimeout is how long an interpreter may take to be created and initialized, before the pool is broken. Zero means a minute.
 	StartTimeout time.Duration
 
-	// Interpreter is what every interpreter of the pool may have.
+	// Interpreter is what every interpreter of the pool may have. Its writers are used by one at a time; its reader is shared.
 	Interpreter Config
 
 	// Logger hears of a broken pool, and of interpreters that die. Nil means slog.Default.
@@ -64,6 +65,9 @@ func (c PoolConfig) complete() (PoolConfig, error) {
 		var err error
 		c.Interpreter, err = c.Interpreter.complete(c.Image.key.config.MaxMemory)
 		errs = append(errs, err)
+		writing := new(sync.Mutex) // one for both, which may be the same
+		c.Interpreter.Stdout = inTurn(writing, c.Interpreter.Stdout)
+		c.Interpreter.Stderr = inTurn(writing, c.Interpreter.Stderr)
 	}
 	for _, n := range []struct {
 		name  string
@@ -83,6 +87,25 @@ func (c PoolConfig) complete() (PoolConfig, error) {
 		c.Logger = slog.Default()
 	}
 	return c, errors.Join(errs...)
+}
+
+// A turn is a writer that several interpreters share.
+type turn struct {
+	mu *sync.Mutex
+	w  io.Writer
+}
+
+func inTurn(mu *sync.Mutex, w io.Writer) io.Writer {
+	if w == nil {
+		return nil
+	}
+	return turn{mu, w}
+}
+
+func (t turn) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.w.Write(p)
 }
 
 var pools atomic.Int64 // numbers the default names

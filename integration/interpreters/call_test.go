@@ -1,7 +1,9 @@
 package interpreters_test
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -15,4 +17,15 @@ func TestCallReturnsACopyOfTheResult(t *testing.T) {
 	sum, err := interpreters.Call(within(t), ip, tasks.Add, tasks.Pair{A: 40, B: 2})
 	require.NoError(t, err)
 	assert.Equal(t, 42, sum)
+}
+
+func TestADeadlineThatIsCenturiesAwayIsNone(t *testing.T) {
+	ip := create(t, interpreters.Config{})
+	ctx, cancel := context.WithDeadline(context.Background(), time.Date(3000, 1, 1, 0, 0, 0, 0, time.UTC))
+	defer cancel()
+	_, err := interpreters.Call(ctx, ip, tasks.Sleep, time.Millisecond)
+	assert.NoError(t, err)
+	time.AfterFunc(10*time.Millisecond, cancel)
+	_, err = interpreters.Call(ctx, ip, tasks.Listen, struct{}{})
+	assert.ErrorIs(t, err, context.Canceled)
 }

@@ -55,3 +55,24 @@ func TestAProgramThatIsNotInGoRunsInTheSandbox(t *testing.T) {
 	assert.ErrorIs(t, err, interpreters.ErrImage, "it takes no calls")
 	assert.ErrorIs(t, interpreters.ExecModule(within(t), image, interpreters.Config{}), interpreters.ErrImage, "it waits for calls")
 }
+
+// A module may have a function that runs when it is instantiated, before anything is called.
+func TestAModuleThatLoopsAsItIsInstantiatedIsStopped(t *testing.T) {
+	loops := []byte("\x00asm\x01\x00\x00\x00" +
+		"\x01\x04\x01\x60\x00\x00" + // a type: ()
+		"\x03\x02\x01\x00" + // a function of it
+		"\x05\x03\x01\x00\x01" + // a memory
+		"\x07\x13\x02\x06memory\x02\x00\x06_start\x00\x00" +
+		"\x08\x01\x00" + // which is run at once
+		"\x0a\x09\x01\x07\x00\x03\x40\x0c\x00\x0b\x0b") // loop: br 0
+	img, err := interpreters.Load(within(t), loops, interpreters.ImageConfig{})
+	require.NoError(t, err)
+	defer img.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	err = interpreters.ExecModule(ctx, img, interpreters.Config{})
+	var died *interpreters.Died
+	require.ErrorAs(t, err, &died)
+	assert.Equal(t, interpreters.Interrupted, died.Reason)
+	assert.ErrorIs(t, err, context.DeadlineExceeded)
+}

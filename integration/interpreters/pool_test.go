@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime/pprof"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -175,4 +176,18 @@ func TestThePoolsNameIsALabel(t *testing.T) { // I2
 		require.NoError(t, err)
 		assert.Regexp(t, want, name)
 	}
+}
+
+func TestThePoolsInterpretersWriteInTurn(t *testing.T) {
+	var out strings.Builder // which the race detector watches
+	pool := newPool(t, interpreters.PoolConfig{MaxWorkers: 3, Interpreter: interpreters.Config{Stdout: &out, Stderr: &out}})
+	var all []*futures.Future[struct{}]
+	for range 30 {
+		all = append(all, futures.Submit(within(t), pool, tasks.Write, "text"))
+	}
+	require.NoError(t, pool.Close())
+	for _, f := range all {
+		assert.NoError(t, f.Err(within(t)))
+	}
+	assert.Equal(t, strings.Repeat("text", 60), out.String())
 }
