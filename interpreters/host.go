@@ -30,6 +30,7 @@ func offerHost(ctx context.Context, r wazero.Runtime) error {
 	})
 	offer("self", nil, []api.ValueType{i64}, func(in *instance, _ api.Module, s []uint64) { s[0] = uint64(in.id) })
 	offer("interrupted", nil, words(1), func(in *instance, _ api.Module, s []uint64) { s[0] = in.interrupted() })
+	offer("listen", nil, nil, func(in *instance, _ api.Module, _ []uint64) { in.run.listens = true })
 	offer("take", words(1), nil, func(in *instance, m api.Module, s []uint64) { in.take(m, uint32(s[0])) })
 	offer("host_call", words(4), words(1), func(in *instance, m api.Module, s []uint64) {
 		name, arg := in.read(m, s[0], s[1]), in.read(m, s[2], s[3])

@@ -60,6 +60,7 @@ type run struct {
 	resumed  time.Time // when others last had a chance to run
 	asked    time.Time // when the guest was asked to end; zero if it was not
 	grace    time.Duration
+	listens  bool // somebody in the guest may wait for the end of ctx
 	deadlock bool // the guest was told of it
 	hostCtx  atomic.Pointer[context.CancelCauseFunc]
 }
@@ -121,7 +122,8 @@ func (in *instance) begin(ctx context.Context, grace time.Duration) {
 	in.calls++
 	r := &in.run
 	r.ctx, r.id, r.grace = ctx, in.calls, grace
-	r.resumed, r.asked, r.deadlock = time.Now(), time.Time{}, false
+	r.resumed, r.asked = time.Now(), time.Time{}
+	r.listens, r.deadlock = false, false
 	r.deadline, _ = ctx.Deadline()
 	r.overdue = context.DeadlineExceeded
 	in.events.forgetCancel()

@@ -111,7 +111,7 @@ func (in *instance) wait(w wait) bool {
 				over = t.C
 			}
 			done = nil
-		} else if w.clock < 0 && w.ready == nil && done == nil && !in.port.waits() {
+		} else if w.clock < 0 && w.ready == nil && !in.port.waits() && (done == nil || !in.run.listens) {
 			in.deadlocked(w.events)
 			continue
 		}

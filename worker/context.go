@@ -106,6 +106,10 @@ func (c *callContext) get() context.Context {
 func join(f, g func()) func() { return func() { f(); g() } }
 
 func (c *callContext) Deadline() (time.Time, bool) { return c.get().Deadline() }
-func (c *callContext) Done() <-chan struct{}       { return c.get().Done() }
 func (c *callContext) Err() error                  { return c.get().Err() }
 func (c *callContext) Value(key any) any           { return c.get().Value(key) }
+
+func (c *callContext) Done() <-chan struct{} {
+	listen() // before anybody waits
+	return c.get().Done()
+}

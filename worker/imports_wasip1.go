@@ -16,6 +16,9 @@ func hostSelf() int64
 //go:wasmimport interp interrupted
 func hostInterrupted() uint32
 
+//go:wasmimport interp listen
+func hostListen()
+
 //go:wasmimport interp host_call
 func hostCall(name unsafe.Pointer, nameSize uint32, arg unsafe.Pointer, argSize uint32) uint32
 

@@ -27,6 +27,8 @@ func callHost(name string, arg, result any) error {
 	return failure.Err(name)
 }
 
+func listen() { hostListen() }
+
 func self() int64 { return hostSelf() }
 
 func checkpoint(ctx context.Context) error {

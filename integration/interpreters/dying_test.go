@@ -47,7 +47,9 @@ func TestAnInterpreterDiesAloneAndSaysWhy(t *testing.T) {
 	} {
 		t.Run(d.name, func(t *testing.T) {
 			ip := create(t, d.config)
-			err := d.call(context.Background(), ip)
+			ctx, cancel := context.WithCancel(context.Background()) // which the guest does not wait for
+			defer cancel()
+			err := d.call(ctx, ip)
 			var died *interpreters.Died
 			require.ErrorAs(t, err, &died)
 			assert.Equal(t, d.reason, died.Reason, "%v", err)

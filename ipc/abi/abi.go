@@ -37,6 +37,8 @@
 //	    The id of the interpreter.
 //	interrupted() i32
 //	    Whether the call that runs is to end: one of the Interrupt constants.
+//	listen()
+//	    Says that somebody in the guest may wait for the end of the call that runs. Otherwise a guest that waits for nothing else is in a deadlock.
 //	queue_put(queue i64, ptr i32, size i32, unbound i32, ticket i64) result i64
 //	queue_get(queue i64, ticket i64) result i64
 //	queue_cancel(ticket i64)
@@ -53,8 +55,8 @@
 // Descriptor [Events] is a stream of events of eight bytes, little-endian, which never blocks: a guest polls it together
 // with its other descriptors and its clocks. The upper two bits say what an event is, see [EventTicket], the others are a number.
 //
-// poll_oneoff ends early for an event and for nothing else. A guest that polls without a clock while no event can come is in a
-// deadlock.
+// poll_oneoff ends early for an event and for nothing else. A guest that polls without a clock while no event can come that it waits for is in
+// a deadlock.
 package abi
 
 import "github.com/seed7d1be1d5/concurrent/ipc"
