@@ -46,7 +46,8 @@ type code struct {
 	key     codeKey
 	ready   chan struct{} // closed when what follows is set
 	err     error
-	runtime wazero.Runtime // of its own: compiling and closing the same module twice in one corrupts it
+	runtime wazero.Runtime          // of its own: compiling and closing the same module twice in one corrupts it
+	cache   wazero.CompilationCache // which owns what is compiled; nil if there is none
 	module  wazero.CompiledModule
 	guest   bool // it has what Create needs
 
@@ -150,30 +151,51 @@ func (c *code) release() {
 		delete(codes.byKey, c.key)
 	}
 	codes.Unlock()
-	if last && c.runtime != nil {
-		_ = c.runtime.Close(context.Background()) // frees code and nothing else: no instance is left
+	if last {
+		c.free()
 	}
 }
 
-func (c *code) compile(wasm []byte) (err error) {
+// free frees what was compiled. No instance is left, so it cannot fail.
+func (c *code) free() {
+	if c.runtime != nil {
+		_ = c.runtime.Close(context.Background())
+	}
+	if c.cache != nil {
+		_ = c.cache.Close(context.Background())
+	}
+	c.runtime, c.cache = nil, nil
+}
+
+func (c *code) compile(wasm []byte) error {
+	metered, err := meter.Rewrite(wasm, meter.Options{})
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrImage, err)
+	}
+	merged := segments.Merge(metered)
+	err = c.compileWith(c.key.config.CacheDir, merged)
+	if err != nil && c.cache != nil { // what is in there may be damaged
+		c.free()
+		err = c.compileWith("", merged)
+	}
+	return err
+}
+
+// compileWith compiles with a cache, unless dir is empty.
+func (c *code) compileWith(dir string, wasm []byte) (err error) {
 	ctx := experimental.WithCompilationWorkers(context.Background(), min(4, runtime.GOMAXPROCS(0)))
 	config := wazero.NewRuntimeConfig().WithMemoryLimitPages(uint32(c.key.config.MaxMemory / pageSize))
-	if dir := c.key.config.CacheDir; dir != "" {
-		cache, err := wazero.NewCompilationCacheWithDir(dir)
-		if err != nil {
+	if dir != "" {
+		if c.cache, err = wazero.NewCompilationCacheWithDir(dir); err != nil {
 			return fmt.Errorf("%w: cache: %w", ErrImage, err)
 		}
-		config = config.WithCompilationCache(cache)
+		config = config.WithCompilationCache(c.cache)
 	}
 	c.runtime = wazero.NewRuntimeWithConfig(ctx, config)
 	if err := errors.Join(offerWASI(ctx, c.runtime), offerHost(ctx, c.runtime)); err != nil {
 		return err
 	}
-	metered, err := meter.Rewrite(wasm, meter.Options{})
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrImage, err)
-	}
-	if c.module, err = c.runtime.CompileModule(ctx, segments.Merge(metered)); err != nil {
+	if c.module, err = c.runtime.CompileModule(ctx, wasm); err != nil {
 		return fmt.Errorf("%w: %w", ErrImage, err)
 	}
 	memory := c.module.ExportedMemories()["memory"]

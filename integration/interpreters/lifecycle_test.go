@@ -3,7 +3,10 @@ package interpreters_test
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -336,6 +339,39 @@ func TestAnImageIsCompiledOnceAndClosedByItsLastUser(t *testing.T) {
 	require.NoError(t, err, "it goes on")
 	assert.Equal(t, 3, sum)
 	require.NoError(t, ip.Close())
+}
+
+func TestADamagedCacheCostsTimeAndNothingElse(t *testing.T) {
+	config := interpreters.ImageConfig{CacheDir: t.TempDir()}
+	load := func() {
+		t.Helper()
+		img, err := interpreters.Load(within(t), words, config)
+		require.NoError(t, err)
+		require.NoError(t, interpreters.ExecModule(within(t), img, interpreters.Config{}))
+		require.NoError(t, img.Close())
+	}
+	load()
+	damaged := 0
+	require.NoError(t, filepath.WalkDir(config.CacheDir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		damaged++
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		return os.Truncate(path, info.Size()/2)
+	}))
+	require.Positive(t, damaged, "there is a cache")
+	load()
+}
+
+func TestACacheThatCannotBeMadeIsAnError(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	_, err := interpreters.Load(within(t), words, interpreters.ImageConfig{CacheDir: file})
+	assert.ErrorIs(t, err, interpreters.ErrImage)
 }
 
 func TestACancelledLoadWaitsForNothing(t *testing.T) {
