@@ -186,10 +186,12 @@ func (c *code) compileWith(dir string, wasm []byte) (err error) {
 	ctx := experimental.WithCompilationWorkers(context.Background(), min(4, runtime.GOMAXPROCS(0)))
 	config := wazero.NewRuntimeConfig().WithMemoryLimitPages(uint32(c.key.config.MaxMemory / pageSize))
 	if dir != "" {
-		if c.cache, err = wazero.NewCompilationCacheWithDir(dir); err != nil {
+		cache, err := wazero.NewCompilationCacheWithDir(dir)
+		if err != nil {
 			return fmt.Errorf("%w: cache: %w", ErrImage, err)
 		}
-		config = config.WithCompilationCache(c.cache)
+		c.cache = cache
+		config = config.WithCompilationCache(cache)
 	}
 	c.runtime = wazero.NewRuntimeWithConfig(ctx, config)
 	if err := errors.Join(offerWASI(ctx, c.runtime), offerHost(ctx, c.runtime)); err != nil {
