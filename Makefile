@@ -87,12 +87,13 @@ microbench: ## run the plain Go benchmarks
 	cd bench && $(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem .
 
 .PHONY: cross
-cross: ## build and vet for every system and architecture
+cross: ## build and vet for every system and architecture, and what guests are made of
 	@set -e; for platform in $(PLATFORMS); do \
 		echo "$$platform"; \
 		GOOS=$${platform%/*} GOARCH=$${platform#*/} CGO_ENABLED=0 $(GO) build ./...; \
 		GOOS=$${platform%/*} GOARCH=$${platform#*/} CGO_ENABLED=0 $(GO) vet ./...; \
 	done
+	GOOS=wasip1 GOARCH=wasm $(GO) vet ./futures ./ipc/... ./worker/... ./integration/interpreters/...
 
 .PHONY: check
 check: lint test race cross ## all that must be green

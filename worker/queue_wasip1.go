@@ -85,11 +85,11 @@ func (q *Queue) get(ctx context.Context, waits bool, into any) error {
 
 func halves(result uint64) (status, size uint32) { return uint32(result >> 32), uint32(result) }
 
-// await tries until the status is another one than busy, or ctx is done. In between it waits for its ticket to be rung, or if it does not wait
+// await tries until the status is another one than busy, or ctx is done. In between it waits for its ticket to be rung. If it does not wait it
 // tries once.
 func (q *Queue) await(ctx context.Context, waits bool, busy uint32, try func(ticket uint64) (status, size uint32)) (uint32, error) {
-	if !waits {
-		status, size := try(noTicket)
+	status, size := try(noTicket)
+	if status != busy || !waits {
 		return q.refused(status, size)
 	}
 	ticket, rung := lineUp()
