@@ -91,6 +91,11 @@ func Load(ctx context.Context, wasm []byte, config ImageConfig) (*Image, error) 
 		codes.byKey[key] = c
 		go func() { // ends with the compilation, which cannot be stopped; whoever loads waits for it
 			defer close(c.ready)
+			defer func() {
+				if r := recover(); r != nil { // of the compiler, which meets what strangers have made
+					c.err = fmt.Errorf("%w: panic: %v", ErrImage, r)
+				}
+			}()
 			c.err = c.compile(wasm)
 		}()
 	}
@@ -184,7 +189,11 @@ func (c *code) compile(wasm []byte) error {
 // compileWith compiles with a cache, unless dir is empty.
 func (c *code) compileWith(dir string, wasm []byte) (err error) {
 	ctx := experimental.WithCompilationWorkers(context.Background(), min(4, runtime.GOMAXPROCS(0)))
-	config := wazero.NewRuntimeConfig().WithMemoryLimitPages(uint32(c.key.config.MaxMemory / pageSize))
+	config := wazero.NewRuntimeConfigCompiler()
+	if c.key.config.OnSlowPlatform == AllowSlow {
+		config = wazero.NewRuntimeConfig() // which compiles where it can
+	}
+	config = config.WithMemoryLimitPages(uint32(c.key.config.MaxMemory / pageSize))
 	if dir != "" {
 		cache, err := wazero.NewCompilationCacheWithDir(dir)
 		if err != nil {

@@ -367,6 +367,13 @@ func TestADamagedCacheCostsTimeAndNothingElse(t *testing.T) {
 	load()
 }
 
+func TestSlownessMayBeAllowed(t *testing.T) {
+	img, err := interpreters.Load(within(t), words, interpreters.ImageConfig{OnSlowPlatform: interpreters.AllowSlow})
+	require.NoError(t, err)
+	require.NoError(t, interpreters.ExecModule(within(t), img, interpreters.Config{}))
+	require.NoError(t, img.Close())
+}
+
 func TestACacheThatCannotBeMadeIsAnError(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
