@@ -6,14 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/seed7d1be1d5/concurrent/interpreters/internal/meter"
 	"github.com/seed7d1be1d5/concurrent/interpreters/internal/segments"
@@ -186,9 +184,10 @@ func (c *code) compile(wasm []byte) error {
 	return err
 }
 
-// compileWith compiles with a cache, unless dir is empty.
+// compileWith compiles with a cache, unless dir is empty. It does so in this goroutine, where a panic of the compiler can be recovered, though
+// several would be quicker.
 func (c *code) compileWith(dir string, wasm []byte) (err error) {
-	ctx := experimental.WithCompilationWorkers(context.Background(), min(4, runtime.GOMAXPROCS(0)))
+	ctx := context.Background()
 	config := wazero.NewRuntimeConfigCompiler()
 	if c.key.config.OnSlowPlatform == AllowSlow {
 		config = wazero.NewRuntimeConfig() // which compiles where it can
