@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,94 +18,99 @@ import (
 	"github.com/seed7d1be1d5/concurrent/worker"
 )
 
-// guest is a worker's main package, with a script engine, built by
+// loadGuest builds a worker's main package and loads it, once for all examples:
 //
-//	GOOS=wasip1 GOARCH=wasm go build -o guest.wasm ./scripted
+//	func main() { worker.Main(tasks.All...) }
 //
-// A program would have guest.wasm embedded, or read it.
-var guest = sync.OnceValue(func() []byte {
+// with worker/starlark imported beside. Programs mostly embed the module, or read it from a file.
+var loadGuest = sync.OnceValue(func() *interpreters.Image {
 	dir, err := os.MkdirTemp("", "interpreters-example")
 	if err != nil {
-		panic(err)
+		log.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	out := filepath.Join(dir, "guest.wasm")
-	build := exec.Command("go", "build", "-o", out, "../integration/interpreters/scripted")
+	build := exec.Command("go", "build", "-o", filepath.Join(dir, "guest.wasm"), "../integration/interpreters/scripted")
 	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
 	if text, err := build.CombinedOutput(); err != nil {
-		panic(fmt.Sprintf("%v\n%s", err, text))
+		log.Fatalf("%v\n%s", err, text)
 	}
-	wasm, err := os.ReadFile(out)
+	wasm, err := os.ReadFile(filepath.Join(dir, "guest.wasm"))
 	if err != nil {
-		panic(err)
+		log.Fatal(err)
 	}
-	return wasm
-})
-
-// image is the guest, compiled. It is closed with the program.
-var image = sync.OnceValue(func() *interpreters.Image {
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		panic(err)
+		log.Fatal(err)
 	}
-	img, err := interpreters.Load(context.Background(), guest(), interpreters.ImageConfig{CacheDir: filepath.Join(cache, "concurrent-tests")})
+	image, err := interpreters.Load(context.Background(), wasm, interpreters.ImageConfig{CacheDir: filepath.Join(cache, "concurrent-tests")})
 	if err != nil {
-		panic(err)
+		log.Fatal(err)
 	}
-	return img
+	return image
 })
 
+// The interpreter keeps its state from call to call, and no other interpreter sees it.
 func ExampleCall() {
-	ctx := context.Background()
-	ip, err := interpreters.Create(ctx, image(), interpreters.Config{})
+	ctx, image := context.Background(), loadGuest()
+	ip, err := interpreters.Create(ctx, image, interpreters.Config{})
 	if err != nil {
-		fmt.Println(err)
-		return
+		log.Fatal(err)
 	}
 	defer ip.Close()
-	sum, err := interpreters.Call(ctx, ip, tasks.Add, tasks.Pair{A: 40, B: 2})
-	fmt.Println(sum, err)
+
+	fmt.Println(interpreters.Call(ctx, ip, tasks.Add, tasks.Pair{A: 40, B: 2}))
+	fmt.Println(interpreters.Call(ctx, ip, tasks.Count, struct{}{}))
+	fmt.Println(interpreters.Call(ctx, ip, tasks.Count, struct{}{}))
 
 	_, err = interpreters.Call(ctx, ip, tasks.Fail, struct{}{})
 	var failed *interpreters.ExecutionFailed
-	fmt.Println(errors.As(err, &failed), errors.Is(err, tasks.ErrKnown))
-	fmt.Println(failed.Excinfo.Formatted)
+	if errors.As(err, &failed) {
+		fmt.Println(failed.Excinfo.Msg, errors.Is(err, tasks.ErrKnown))
+	}
 	// Output:
 	// 42 <nil>
-	// true true
-	// *errors.errorString: tasks: known to both sides
+	// 1 <nil>
+	// 2 <nil>
+	// tasks: known to both sides true
 }
 
-// A function that listens to its ctx ends with it, and the interpreter goes on. An endless loop costs it its life.
-func ExampleCall_cancelled() {
-	ip, err := interpreters.Create(context.Background(), image(), interpreters.Config{Grace: 50 * time.Millisecond})
+// A loop that looks at its ctx ends with it, and its interpreter goes on. One that does not is stopped when the grace is over, and that is the
+// end of its interpreter.
+func ExampleCall_cancelledLoop() {
+	ctx, image := context.Background(), loadGuest()
+	ip, err := interpreters.Create(ctx, image, interpreters.Config{Grace: 300 * time.Millisecond})
 	if err != nil {
-		fmt.Println(err)
-		return
+		log.Fatal(err)
 	}
 	defer ip.Close()
-	for _, fn := range []futures.Func[struct{}, int]{tasks.SpinPolitely, tasks.Spin} {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
-		_, err := interpreters.Call(ctx, ip, fn, struct{}{})
-		cancel()
-		var died *interpreters.Died
-		fmt.Println(errors.Is(err, context.DeadlineExceeded), errors.As(err, &died))
-	}
+	soon, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
+	defer cancel()
+
+	_, err = interpreters.Call(soon, ip, tasks.SpinPolitely, struct{}{}) // a loop with worker.Checkpoint(ctx) in it
+	fmt.Println(errors.Is(err, context.DeadlineExceeded))
+	fmt.Println(interpreters.Call(ctx, ip, tasks.Add, tasks.Pair{A: 40, B: 2}))
+
+	soon, cancel = context.WithTimeout(ctx, 10*time.Millisecond)
+	defer cancel()
+	_, err = interpreters.Call(soon, ip, tasks.Spin, struct{}{}) // for {}
+	var died *interpreters.Died
+	fmt.Println(errors.Is(err, context.DeadlineExceeded), errors.As(err, &died) && died.Reason == interpreters.Interrupted)
 	// Output:
-	// true false
+	// true
+	// 42 <nil>
 	// true true
 }
 
-// A guest that wants too much memory dies alone.
+// A guest that wants more than it may have is the only one to notice.
 func ExampleDied() {
-	ctx := context.Background()
-	ip, err := interpreters.Create(ctx, image(), interpreters.Config{MemoryLimit: 32 << 20})
+	ctx, image := context.Background(), loadGuest()
+	ip, err := interpreters.Create(ctx, image, interpreters.Config{MemoryLimit: 32 << 20})
 	if err != nil {
-		fmt.Println(err)
-		return
+		log.Fatal(err)
 	}
 	defer ip.Close()
-	_, err = interpreters.Call(ctx, ip, tasks.Eat, 100)
+
+	_, err = interpreters.Call(ctx, ip, tasks.Eat, 1000) // MiB
 	var died *interpreters.Died
 	if errors.As(err, &died) {
 		fmt.Println(died.Reason)
@@ -112,57 +118,70 @@ func ExampleDied() {
 	// Output: out of memory
 }
 
+// Scripts are Starlark. The functions of the guest are their builtins, and the names they bind stay bound.
 func ExampleInterpreter_Exec() {
-	ctx := context.Background()
-	ip, err := interpreters.Create(ctx, image(), interpreters.Config{Stdout: os.Stdout})
+	ctx, image := context.Background(), loadGuest()
+	ip, err := interpreters.Create(ctx, image, interpreters.Config{Stdout: os.Stdout})
 	if err != nil {
-		fmt.Println(err)
-		return
+		log.Fatal(err)
 	}
 	defer ip.Close()
-	for _, code := range []string{"def double(n):\n    return 2 * n", "x = double(21)", "print(x)", "print(y)"} {
-		if err := ip.Exec(ctx, code); err != nil {
-			var failed *interpreters.ExecutionFailed
-			fmt.Println(errors.As(err, &failed), failed.Excinfo.Msg)
-		}
+
+	if err := ip.Exec(ctx, "total = tasks.Add(A=40, B=2)"); err != nil {
+		log.Fatal(err)
+	}
+	if err := ip.Exec(ctx, "print([n for n in range(total) if n > 2 and tasks.IsPrime(n)])"); err != nil {
+		log.Fatal(err)
+	}
+	err = ip.Exec(ctx, "def half(n):\n    return total // n\nhalf(0)")
+	var failed *interpreters.ExecutionFailed
+	if errors.As(err, &failed) {
+		fmt.Println(failed.Excinfo.Formatted)
 	}
 	// Output:
-	// 42
-	// true name 'y' is not defined
+	// [3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41]
+	// EvalError: floored division by zero
 }
 
+// Names are bound all at once or not at all. Scripts have them as globals, and Go code by worker.Var.
 func ExampleInterpreter_PrepareMain() {
-	ctx := context.Background()
-	ip, err := interpreters.Create(ctx, image(), interpreters.Config{Stdout: os.Stdout})
+	ctx, image := context.Background(), loadGuest()
+	ip, err := interpreters.Create(ctx, image, interpreters.Config{Stdout: os.Stdout})
 	if err != nil {
-		fmt.Println(err)
-		return
+		log.Fatal(err)
 	}
 	defer ip.Close()
-	fmt.Println(ip.PrepareMain(ctx, map[string]any{"name": "world", "n": 3}))
-	fmt.Println(ip.Exec(ctx, "print('hello', name)"))
-	n, err := interpreters.Call(ctx, ip, tasks.Var, "n") // which calls worker.Var[int]("n")
-	fmt.Println(n, err)
+
+	results := interpreters.CreateQueue(0)
+	defer results.Close()
+	err = ip.PrepareMain(ctx, map[string]any{"pair": tasks.Pair{A: 40, B: 2}, "results": results})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := ip.Exec(ctx, "results.put(tasks.Add(pair))"); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(interpreters.GetAs[int](ctx, results))
+
+	err = ip.PrepareMain(ctx, map[string]any{"pair": 1, "stop": func() {}})
+	fmt.Println(errors.Is(err, futures.ErrNotShareable))
 	// Output:
-	// <nil>
-	// hello world
-	// <nil>
-	// 3 <nil>
+	// 42 <nil>
+	// true
 }
 
 // Two interpreters, one behind the other.
 func ExampleQueue_interpreters() {
-	ctx := context.Background()
+	ctx, image := context.Background(), loadGuest()
 	var queues [3]*interpreters.Queue
 	for i := range queues {
 		queues[i] = interpreters.CreateQueue(2)
 		defer queues[i].Close()
 	}
 	for i := range 2 {
-		ip, err := interpreters.Create(ctx, image(), interpreters.Config{})
+		ip, err := interpreters.Create(ctx, image, interpreters.Config{})
 		if err != nil {
-			fmt.Println(err)
-			return
+			log.Fatal(err)
 		}
 		defer ip.Close()
 		relay := tasks.Relaying{From: worker.QueueOf(queues[i]), To: worker.QueueOf(queues[i+1]), N: 3} // adds one to each number
@@ -171,7 +190,7 @@ func ExampleQueue_interpreters() {
 	}
 	for _, n := range []int{10, 20, 30} {
 		if err := queues[0].Put(ctx, n); err != nil {
-			fmt.Println(err)
+			log.Fatal(err)
 		}
 	}
 	for range 3 {
@@ -183,19 +202,30 @@ func ExampleQueue_interpreters() {
 	// 32 <nil>
 }
 
+// A pool is an executor as any other.
 func ExampleNewPool() {
 	ctx := context.Background()
-	pool, err := interpreters.NewPool(interpreters.PoolConfig{Image: image(), MaxWorkers: 2})
+	pool, err := interpreters.NewPool(interpreters.PoolConfig{
+		Image:       loadGuest(),
+		MaxWorkers:  2,
+		Interpreter: interpreters.Config{MemoryLimit: 64 << 20},
+	})
 	if err != nil {
-		fmt.Println(err)
-		return
+		log.Fatal(err)
 	}
 	defer pool.Close()
-	numbers := []uint64{112272535095293, 112272535095294}
-	for prime, err := range futures.Map(ctx, pool, tasks.IsPrime, slices.Values(numbers)) {
+
+	deadly := futures.Submit(ctx, pool, tasks.Exit, 3)
+	for prime, err := range futures.Map(ctx, pool, tasks.IsPrime, slices.Values([]uint64{7, 9, 1000003})) {
 		fmt.Println(prime, err)
+	}
+	var died *interpreters.Died
+	if errors.As(deadly.Err(ctx), &died) {
+		fmt.Println(died.Reason, died.ExitCode)
 	}
 	// Output:
 	// true <nil>
 	// false <nil>
+	// true <nil>
+	// exit 3
 }
