@@ -107,6 +107,23 @@ func TestCloseRefusesWhatRuns(t *testing.T) { // N10
 	assert.ErrorIs(t, ip.Exec(within(t), ""), interpreters.ErrNotFound)
 }
 
+// TestInterpreterClose.test_from_current (N10)
+func TestNobodyClosesTheInterpreterHeRunsIn(t *testing.T) {
+	var refused error
+	granted := futures.NewFunc("tasks.Granted", func(ctx context.Context, text string) (string, error) {
+		refused = interpreters.GetCurrent(ctx).Close()
+		return text, nil
+	})
+	ip := create(t, interpreters.Config{HostFuncs: []futures.Callable{granted}})
+	for range 2 {
+		text, err := interpreters.Call(within(t), ip, tasks.AskHost, "still here")
+		require.NoError(t, err)
+		assert.Equal(t, "still here", text)
+		assert.ErrorIs(t, refused, interpreters.ErrRunning)
+	}
+	require.NoError(t, ip.Close())
+}
+
 func TestMainCannotBeChanged(t *testing.T) { // N11
 	main := interpreters.GetMain()
 	_, err := interpreters.Call(within(t), main, tasks.Add, tasks.Pair{})

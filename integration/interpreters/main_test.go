@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/seed7d1be1d5/concurrent/interpreters"
 )
@@ -28,16 +29,21 @@ var cacheDir string
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
+	userCache, err := os.UserCacheDir()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	cacheDir = filepath.Join(userCache, "concurrent-tests")
+	if os.Getenv(endsAs) != "" {
+		return endAsProgram()
+	}
 	temp, err := os.MkdirTemp("", "interpreters-integration")
 	if err == nil {
 		defer os.RemoveAll(temp)
 		wasm, err = build(temp, "./guest")
 	}
 	if err == nil {
-		cacheDir, err = os.UserCacheDir()
-	}
-	if err == nil {
-		cacheDir = filepath.Join(cacheDir, "concurrent-tests")
 		image, err = interpreters.Load(context.Background(), wasm, interpreters.ImageConfig{CacheDir: cacheDir})
 	}
 	if err != nil {
@@ -45,7 +51,12 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer image.Close()
-	return m.Run()
+	code := m.Run()
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, "goroutines left behind:", err)
+		return 1
+	}
+	return code
 }
 
 // build builds a main package as its users would.

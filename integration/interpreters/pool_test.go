@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -165,17 +166,88 @@ func TestAFunctionOfTheHostCannotWaitForItsOwnPool(t *testing.T) {
 	assert.Equal(t, "as expected", text)
 }
 
-func TestThePoolsNameIsALabel(t *testing.T) { // I2
-	for prefix, want := range map[string]string{"": `^InterpreterPoolExecutor-\d+_0$`, "mine": "^mine_0$"} {
-		granted := futures.NewFunc("tasks.Granted", func(ctx context.Context, _ string) (string, error) {
-			name, _ := pprof.Label(ctx, "worker")
-			return name, nil
-		})
-		pool := newPool(t, interpreters.PoolConfig{MaxWorkers: 1, NamePrefix: prefix, Interpreter: interpreters.Config{HostFuncs: []futures.Callable{granted}}})
-		name, err := futures.Submit(within(t), pool, tasks.AskHost, "").Result(within(t))
-		require.NoError(t, err)
-		assert.Regexp(t, want, name)
+// running counts the interpreters, besides the main one, in which code runs.
+func running() (n int) {
+	for _, ip := range interpreters.ListAll()[1:] {
+		if ip.IsRunning() {
+			n++
+		}
 	}
+	return n
+}
+
+// InterpreterPoolExecutorTest.test_saturation, test_blocking, test_blocking_with_limited_workers (I1, I11)
+func TestCallsOfAPoolWaitAtQueues(t *testing.T) {
+	const workers, calls = 4, 15 * 4
+	pool := newPool(t, interpreters.PoolConfig{MaxWorkers: workers, Interpreter: interpreters.Config{MemoryLimit: 32 << 20}})
+	before := len(interpreters.ListAll())
+	blocker, from := queue(t, 0)
+	out, to := queue(t, 0)
+	var all []*futures.Future[struct{}]
+	for range calls {
+		all = append(all, futures.Submit(within(t), pool, tasks.Relay, tasks.Relaying{From: from, To: to, N: 1}))
+	}
+	require.Eventually(t, func() bool { return running() == workers }, patience, time.Millisecond)
+	assert.Len(t, interpreters.ListAll(), before+workers)
+	assert.True(t, out.Empty(), "they wait")
+	for i := range calls {
+		require.NoError(t, blocker.Put(within(t), i))
+	}
+	for _, f := range all {
+		require.NoError(t, f.Err(within(t)))
+	}
+	assert.Equal(t, calls, out.QSize())
+	assert.Len(t, interpreters.ListAll(), before+workers, "as many as there were")
+}
+
+// InterpreterPoolExecutorTest.test_idle_thread_reuse (I1)
+func TestAnIdleInterpreterIsUsedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pool, err := interpreters.NewPool(interpreters.PoolConfig{Image: image})
+		require.NoError(t, err)
+		var ids []int64
+		for range 3 {
+			id, err := futures.Submit(t.Context(), pool, tasks.Self, struct{}{}).Result(t.Context())
+			require.NoError(t, err)
+			ids = append(ids, id)
+			synctest.Wait() // a worker is idle a moment after its result is out
+		}
+		assert.Len(t, slices.Compact(ids), 1)
+		require.NoError(t, pool.Close())
+	})
+}
+
+func TestThePoolsNameIsALabel(t *testing.T) { // I2
+	granted := futures.NewFunc("tasks.Granted", func(ctx context.Context, _ string) (string, error) {
+		name, _ := pprof.Label(ctx, "worker")
+		return name, nil
+	})
+	name := func(prefix string) string {
+		pool := newPool(t, interpreters.PoolConfig{MaxWorkers: 1, NamePrefix: prefix, Interpreter: interpreters.Config{HostFuncs: []futures.Callable{granted}}})
+		text, err := futures.Submit(within(t), pool, tasks.AskHost, "").Result(within(t))
+		require.NoError(t, err)
+		return text
+	}
+	assert.Equal(t, "mine_0", name("mine"))
+	first, second := name(""), name("")
+	assert.Regexp(t, `^InterpreterPoolExecutor-\d+_0$`, first)
+	assert.Regexp(t, `^InterpreterPoolExecutor-\d+_0$`, second)
+	assert.NotEqual(t, first, second)
+}
+
+// InterpreterPoolExecutorTest.test_submit_local_instance, test_pickle_errors_propagate (I7, I8)
+func TestWhatCannotTravelFailsItsOwnCall(t *testing.T) {
+	pool := newPool(t, interpreters.PoolConfig{MaxWorkers: 1})
+	ctx := within(t)
+	before, err := futures.Submit(ctx, pool, tasks.Self, struct{}{}).Result(ctx)
+	require.NoError(t, err)
+	assert.ErrorIs(t, futures.Submit(ctx, pool, futures.Declare[any, int]("tasks.Undecodable"), any(func() {})).Err(ctx), futures.ErrNotShareable)
+	assert.ErrorIs(t, futures.Submit(ctx, pool, tasks.Undecodable, tasks.Stubborn{}).Err(ctx), futures.ErrNotShareable)
+	assert.ErrorIs(t, futures.Submit(ctx, pool, tasks.Unencodable, 1).Err(ctx), futures.ErrNotShareable)
+	assert.ErrorIs(t, futures.Submit(ctx, pool, futures.Declare[int, int]("tasks.Nowhere"), 1).Err(ctx), futures.ErrNoBody)
+	after, err := futures.Submit(ctx, pool, tasks.Self, struct{}{}).Result(ctx)
+	require.NoError(t, err)
+	assert.Equal(t, before, after)
 }
 
 func TestThePoolsInterpretersWriteInTurn(t *testing.T) {

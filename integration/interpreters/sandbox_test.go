@@ -44,6 +44,8 @@ func TestNothingIsGrantedByDefault(t *testing.T) {
 	in, err := interpreters.Call(within(t), ip, tasks.ReadStdin, struct{}{})
 	require.NoError(t, err)
 	assert.Empty(t, in)
+	_, err = interpreters.Call(within(t), ip, tasks.Spawn, "/bin/true") // TestInterpreterExec.test_fork (N25)
+	assert.Error(t, err)
 	_, err = interpreters.Call(within(t), ip, tasks.AskHost, "x")
 	assert.ErrorIs(t, err, futures.ErrNoBody)
 }

@@ -1,0 +1,5 @@
+//go:build !race
+
+package interpreters_test
+
+const underRace = false
