@@ -200,6 +200,20 @@ func TestArgumentsAndResultsAreCopies(t *testing.T) { // N17
 	assert.Equal(t, map[string][]int{"a": {-1, 2}, "b": nil}, theirs)
 }
 
+// TestInterpreterCall.test_stateless_func_returns_arg, test_call_valid (N17, N22)
+func TestWhatIsShareableComesBackEqual(t *testing.T) {
+	ip := create(t, interpreters.Config{})
+	for _, v := range []any{
+		nil, true, 10, -10, uint64(math.MaxUint64), 1.5, "spam!", []byte("spam!"), []any{}, []any{"x", []any{true, nil}},
+		map[string]any{"a": "b", "c": map[string]any{"d": 2.5}}, time.Unix(1, 2),
+	} {
+		require.True(t, interpreters.IsShareable(v), "%T", v)
+		got, err := interpreters.Call(within(t), ip, tasks.Same, v)
+		require.NoError(t, err, "%T", v)
+		assert.EqualValues(t, v, got)
+	}
+}
+
 func TestWhatCannotTravelIsNotShareable(t *testing.T) { // N18
 	ip := create(t, interpreters.Config{})
 	cases := map[string]func() error{
