@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -111,6 +113,47 @@ func TestConfigGrants(t *testing.T) {
 	_, err = interpreters.Call(within(t), ip, tasks.AskHost, "again")
 	assert.ErrorContains(t, err, "already running")
 	assert.False(t, ip.IsRunning())
+}
+
+// A granted folder can be read and not written, and what is beside it is out of reach. os.DirFS follows links that lead out, an os.Root does not.
+func TestAGrantedFolderIsNoWayOut(t *testing.T) {
+	top := t.TempDir()
+	dir, secret := filepath.Join(top, "dir"), filepath.Join(top, "secret")
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	require.NoError(t, os.WriteFile(secret, []byte("secret"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "open"), []byte("open"), 0o600))
+	require.NoError(t, os.Symlink(secret, filepath.Join(dir, "link")))
+	root, err := os.OpenRoot(dir)
+	require.NoError(t, err)
+	defer root.Close()
+	for _, grant := range []struct {
+		fs    fs.FS
+		links bool
+	}{{os.DirFS(dir), true}, {root.FS(), false}} {
+		ip := create(t, interpreters.Config{FS: grant.fs})
+		read := func(name string) (string, error) { return interpreters.Call(within(t), ip, tasks.ReadFile, name) }
+		text, err := read("/open")
+		require.NoError(t, err)
+		assert.Equal(t, "open", text)
+		for _, name := range []string{"/../secret", "../secret", secret, "/dir/../../secret"} {
+			_, err = read(name)
+			assert.Error(t, err, name)
+		}
+		_, err = read("/link")
+		assert.Equal(t, grant.links, err == nil, "%v", err)
+		for _, name := range []string{"/open", "/new", "/link", "/../secret"} {
+			_, err = interpreters.Call(within(t), ip, tasks.WriteFile, name)
+			assert.Error(t, err, name)
+		}
+	}
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Len(t, entries, 2)
+	for name, want := range map[string]string{secret: "secret", filepath.Join(dir, "open"): "open"} {
+		text, err := os.ReadFile(name)
+		require.NoError(t, err)
+		assert.Equal(t, want, string(text))
+	}
 }
 
 func TestAKilledGuestCancelsTheHostsFunction(t *testing.T) {
