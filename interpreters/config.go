@@ -37,7 +37,8 @@ type Config struct {
 	// Env is the guest's environment, as "NAME=value".
 	Env []string
 
-	// FS is what the guest sees as its file system, to read. Nil means that it has none.
+	// FS is what the guest sees as its file system, to read. Nil means that it has none. os.DirFS follows symbolic links that lead out of its folder; the FS of
+	// an [os.Root] does not.
 	FS fs.FS
 
 	// HostFuncs are functions of this program that the guest may call, by worker.CallHost. They run in the goroutine that runs the guest, which
