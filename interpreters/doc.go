@@ -67,8 +67,8 @@
 //
 // # Safety
 //
-//   - Whoever can write to ImageConfig.CacheDir can have this program run what they want: it holds machine code, and nobody checks it. Give it a folder of your
-//     own, not one in a shared temporary directory.
+//   - Whoever can write to ImageConfig.CacheDir can have this program run what they want: it holds machine code, which is checked for damage and not for
+//     malice. Give it a folder of your own, not one in a shared temporary directory.
 //   - The sandbox is that of WebAssembly, as wazero implements it. Beside it stand: the size of the memory, the meter by which loops are
 //     stopped, and checks of whatever a guest hands out. A process with limits of the operating system is another wall; combine them where one is not enough.
 //   - What you grant is reachable: Config.HostFuncs run with the rights of this program, and a guest chooses their arguments. Config.FS can be
