@@ -57,7 +57,7 @@ func placement() (groups, error) {
 		if err != nil {
 			return nil, fmt.Errorf("find the cgroup of this process: %w", err)
 		}
-		return &groups2{parent: path.Dir(own)}, nil
+		return &groups2{mount: mount, parent: path.Dir(own)}, nil
 	}
 	if cgroups.Mode() == cgroups.Unavailable {
 		return nil, errors.New("no cgroups are mounted at " + mount)
@@ -194,7 +194,7 @@ func (g *group1) remove() error { return g.Delete() }
 
 // Version 2: one folder.
 
-type groups2 struct{ parent string }
+type groups2 struct{ mount, parent string }
 
 func (g *groups2) version() string { return "cgroup v2" }
 
@@ -202,7 +202,7 @@ func (g *groups2) memory() error    { return g.has("memory") }
 func (g *groups2) processes() error { return g.has("pids") }
 
 func (g *groups2) has(controller string) error {
-	file := filepath.Join(mount, g.parent, "cgroup.controllers")
+	file := filepath.Join(g.mount, g.parent, "cgroup.controllers")
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return err
@@ -225,22 +225,22 @@ func (g *groups2) make(name string, l Limits) (group, error) {
 	if g.processes() == nil && l.Processes > 0 {
 		resources.Pids = &cgroup2.Pids{Max: int64(l.Processes)}
 	}
-	made, err := cgroup2.NewManager(mount, path.Join(g.parent, name), resources)
+	made, err := cgroup2.NewManager(g.mount, path.Join(g.parent, name), resources)
 	if err != nil {
 		return nil, err
 	}
-	return &group2{made, filepath.Join(mount, g.parent, name)}, nil
+	return &group2{made, filepath.Join(g.mount, g.parent, name)}, nil
 }
 
 func (g *groups2) open(name string) (group, error) {
-	found, err := cgroup2.Load(path.Join(g.parent, name), cgroup2.WithMountpoint(mount))
+	found, err := cgroup2.Load(path.Join(g.parent, name), cgroup2.WithMountpoint(g.mount))
 	if err != nil {
 		return nil, err
 	}
-	return &group2{found, filepath.Join(mount, g.parent, name)}, nil
+	return &group2{found, filepath.Join(g.mount, g.parent, name)}, nil
 }
 
-func (g *groups2) leftover() []string { return named(filepath.Join(mount, g.parent)) }
+func (g *groups2) leftover() []string { return named(filepath.Join(g.mount, g.parent)) }
 
 type group2 struct {
 	*cgroup2.Manager

@@ -103,7 +103,7 @@ func TestTheFilterSaysWhatTheRulesSay(t *testing.T) {
 			}
 			r := rand.New(rand.NewPCG(1, 2))
 			for name, number := range info.SyscallNames {
-				for range 200 {
+				for range 50 {
 					args := make([]uint64, 6)
 					for i := range args {
 						switch r.IntN(3) {

@@ -1,0 +1,72 @@
+package confine
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// What is in a cgroup of version 2 is found and ended, and it is removed; also where the controllers are those of version 1.
+func TestVersion2IsCleared(t *testing.T) {
+	g := &groups2{parent: "/"}
+	for _, at := range []string{mount, mount + "/unified"} {
+		if unix.Access(filepath.Join(at, "cgroup.procs"), unix.W_OK) == nil && unix.Access(filepath.Join(at, "cgroup.subtree_control"), unix.W_OK) == nil {
+			g.mount = at
+		}
+	}
+	if g.mount == "" {
+		t.Skip("THIS MACHINE HAS NO CGROUPS OF VERSION 2 THAT THE TEST MAY USE")
+	}
+	name := namePrefix + "of-a-test"
+	made, err := g.make(name, Limits{})
+	require.NoError(t, err)
+	assert.Contains(t, g.leftover(), name)
+	child := exec.Command("sleep", "1000")
+	require.NoError(t, child.Start())
+	done := make(chan error)
+	go func() { done <- child.Wait() }()
+	require.NoError(t, made.add(child.Process.Pid))
+	pids, err := made.members()
+	require.NoError(t, err)
+	assert.Equal(t, []int{child.Process.Pid}, pids)
+	if _, known := made.oomKills(); g.memory() != nil {
+		assert.False(t, known, "nothing counts here")
+	}
+
+	found, err := g.open(name)
+	require.NoError(t, err)
+	require.NoError(t, clear(found))
+	assert.EqualError(t, <-done, "signal: killed")
+	assert.NotContains(t, g.leftover(), name)
+}
+
+func TestCounter(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "memory.events")
+	require.NoError(t, os.WriteFile(file, []byte("low 0\noom 3\noom_kill 2\nunder_oom\n"), 0o600))
+	n, known := counter(file, "oom_kill")
+	assert.True(t, known)
+	assert.EqualValues(t, 2, n)
+	_, known = counter(file, "oom_group_kill")
+	assert.False(t, known)
+	_, known = counter(file+".gone", "oom_kill")
+	assert.False(t, known, "what cannot be read is not zero")
+}
+
+// A pid alone names nobody: the next process may get it.
+func TestAStartTimeNamesAProcess(t *testing.T) {
+	own, err := startTime(os.Getpid())
+	require.NoError(t, err)
+	again, err := startTime(os.Getpid())
+	require.NoError(t, err)
+	assert.Equal(t, own, again)
+	first, err := startTime(1)
+	require.NoError(t, err)
+	assert.NotEqual(t, own, first)
+	_, err = startTime(1 << 30)
+	assert.ErrorIs(t, err, os.ErrNotExist)
+}
