@@ -70,11 +70,14 @@
 //   - Whoever can write to ImageConfig.CacheDir can have this program run what they want: it holds machine code, which is checked for damage and not for
 //     malice. Give it a folder of your own, not one in a shared temporary directory.
 //   - The sandbox is that of WebAssembly, as wazero implements it. Beside it stand: the size of the memory, the meter by which loops are
-//     stopped, and checks of whatever a guest hands out. A process with limits of the operating system is another wall; combine them where one is not enough.
+//     stopped, and checks of whatever a guest hands out. A worker of package procpool with a Sandbox is another wall; combine them where one is not enough.
 //   - What you grant is reachable: Config.HostFuncs run with the rights of this program, and a guest chooses their arguments. Config.FS can be
 //     read as a whole, and a symbolic link in an os.DirFS leads out of it: [os.Root.FS] does not follow those.
 //   - Time and randomness are real. A guest can measure how long things take.
 //   - Sizes are bounded, but by what was granted: a guest may fill its memory limit, and the same again in queues.
+//   - Load cannot be interrupted: its ctx bounds the wait, and not what compiling a hostile module takes.
+//
+// SECURITY.md has the whole list.
 //
 // # What it does not do
 //
