@@ -43,6 +43,7 @@ type process struct {
 	rawRequests, rawResponses syscall.RawConn
 	memory                    [][]byte // shared with the worker: the claim table, the ring, the arena if there is one
 	dump                      *os.File // the worker writes into it as it dies
+	lifeline                  *os.File // has nothing but an end; nil where that means nothing
 	exited                    chan struct{}
 	state                     *os.ProcessState // set before exited is closed
 
@@ -51,7 +52,8 @@ type process struct {
 }
 
 // startProcess starts cmd as the leader of a process group, with pipes, claim table and ring as its descriptors 3 to 6, an
-// arena of arenaSize bytes, unless that is 0, as 7, and a file for its last words as 8. It is held by cell from before its first instruction.
+// arena of arenaSize bytes, unless that is 0, as 7, a file for its last words as 8, and a lifeline, where there is one, as 9. It is held by cell
+// from before its first instruction.
 func startProcess(cmd *exec.Cmd, arenaSize int, cell *confine.Cell) (p *process, err error) {
 	var theirs, ours []*os.File
 	defer func() {
@@ -124,10 +126,19 @@ func startProcess(cmd *exec.Cmd, arenaSize int, cell *confine.Cell) (p *process,
 	}
 	ours = append(ours, p.dump)
 	cmd.ExtraFiles = append(cmd.ExtraFiles, p.dump)
+	var childLifeline *os.File
+	if childLifeline, p.lifeline, err = newLifeline(); err != nil {
+		p.unmap()
+		return nil, fmt.Errorf("make a lifeline: %w", err)
+	}
+	if p.lifeline != nil {
+		ours, theirs = append(ours, p.lifeline), append(theirs, childLifeline)
+		cmd.ExtraFiles = append(cmd.ExtraFiles, childLifeline)
+	}
 	cmd.SysProcAttr = processAttributes()
 	cell.Prepare(cmd)
 	started := make(chan error)
-	go p.wait(started, cell) // ends with the process
+	go p.wait(started, childLifeline, cell) // ends with the process
 	if err = <-started; err != nil {
 		p.unmap()
 		return nil, err
@@ -152,7 +163,7 @@ func (p *process) share(size int) (*os.File, error) {
 // wait starts the process and waits for its end, both on one thread, which lives as long: the signal that Linux sends on the
 // parent's death follows the thread that forked (golang/go#27505). The thread of a process in a sandbox is in it as well, and ends with
 // the goroutine: but for the first thread of a program, which would stay, so another one takes its place.
-func (p *process) wait(started chan<- error, cell *confine.Cell) {
+func (p *process) wait(started chan<- error, lifeline *os.File, cell *confine.Cell) {
 	runtime.LockOSThread()
 	if !cell.Taints() {
 		defer runtime.UnlockOSThread()
@@ -162,12 +173,12 @@ func (p *process) wait(started chan<- error, cell *confine.Cell) {
 		go func() { // ends with the process
 			runtime.LockOSThread()
 			close(elsewhere)
-			p.wait(started, cell)
+			p.wait(started, lifeline, cell)
 		}()
 		<-elsewhere
 		return
 	}
-	err := p.enter(cell)
+	err := p.enter(lifeline, cell)
 	started <- err
 	if err != nil {
 		return
@@ -191,24 +202,30 @@ func (p *process) wait(started chan<- error, cell *confine.Cell) {
 	close(p.exited)
 }
 
-// strike kills a process, or a group. A thread that is in a sandbox may send no signals, so another one does it.
+// strike kills a process, or a group.
 func strike(pid int) {
-	struck := make(chan struct{})
+	onAnotherThread(func() { _ = syscall.Kill(pid, syscall.SIGKILL) }) // an error says that there is nothing
+}
+
+// onAnotherThread does what has to do with signals on another thread: one that is in a sandbox may not.
+func onAnotherThread(do func()) {
+	done := make(chan struct{})
 	go func() {
-		_ = syscall.Kill(pid, syscall.SIGKILL) // an error says that there is nothing
-		close(struck)
+		defer close(done)
+		do()
 	}()
-	<-struck
+	<-done
 }
 
 // enter starts the process in its cell.
-func (p *process) enter(cell *confine.Cell) error {
+func (p *process) enter(lifeline *os.File, cell *confine.Cell) error {
 	if err := cell.Enter(); err != nil {
 		return &confineError{err}
 	}
 	if err := p.cmd.Start(); err != nil {
 		return err
 	}
+	onAnotherThread(func() { tie(lifeline, p.cmd.Process.Pid) }) // which nobody has reaped
 	if err := cell.Settle(p.cmd.Process.Pid); err != nil {
 		strike(p.cmd.Process.Pid)
 		_ = p.cmd.Wait() // that it was killed is no news
@@ -297,8 +314,8 @@ func (p *process) pid() int { return p.cmd.Process.Pid }
 
 // close gives back what the process had of this host. It is called when the process has ended and nobody uses its claims.
 func (p *process) close() {
-	for _, f := range []*os.File{p.requests, p.responses, p.stdout, p.stderr, p.dump} {
-		_ = f.Close() // the other end is gone
+	for _, f := range []*os.File{p.requests, p.responses, p.stdout, p.stderr, p.dump, p.lifeline} {
+		_ = f.Close() // the other end is gone, or there is none
 	}
 	p.unmap()
 }

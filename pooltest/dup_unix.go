@@ -1,0 +1,8 @@
+//go:build unix && !linux
+
+package pooltest
+
+import "syscall"
+
+// copyTo makes the descriptor to another one for what from leads to.
+func copyTo(from, to int) error { return syscall.Dup2(from, to) }
