@@ -26,6 +26,7 @@ var mayImport = map[string][]string{
 		module + "worker", module + "futures", module + "ipc", "github.com/vmihailenco/", "go.starlark.net/", "golang.org/x/sys",
 	},
 	"threadpool": {module + "futures"},
+	"pooltest":   {module + "futures", module + "ipc", "github.com/vmihailenco/", "golang.org/x/sys/"},
 	"interpreters": {
 		module + "futures", module + "ipc", "github.com/vmihailenco/", "github.com/tetratelabs/wazero",
 		"golang.org/x/sys/", // of wazero

@@ -180,7 +180,7 @@ func (f Fault) strike(ctx context.Context) error {
 		hoard(make([]byte, askFor()))
 	case kindOverflow:
 		debug.SetMaxStack(1 << 20) // it would take a while to fill
-		deeper(0)
+		runtime.KeepAlive(deeper(0))
 	case kindHang:
 		forever()
 	case kindObey:

@@ -1,0 +1,21 @@
+//go:build unix
+
+package pooltest_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/pooltest"
+	"github.com/seed7d1be1d5/concurrent/worker"
+)
+
+// double is a user's function, wrapped so that a plan can strike it.
+var double = futures.NewFunc("example.Double", func(_ context.Context, n int) (int, error) { return 2 * n, nil })
+
+func TestMain(m *testing.M) {
+	pooltest.Tap()
+	worker.MainIfWorker(append(pooltest.Funcs(), pooltest.Wrap(double))...)
+	m.Run()
+}
