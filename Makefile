@@ -12,6 +12,10 @@ FILES_full := 0
 # A fuzz target runs this many inputs beyond its corpus.
 FUZZCOUNT ?= 200000x
 
+# Of make soak: how long, and which plan. Without SEED it is a new one each time, which is printed.
+SOAK ?= 60s
+SEED ?=
+
 # Of make bench: cd bench && go run . -help lists them.
 BENCHFLAGS ?=
 
@@ -32,7 +36,7 @@ PLATFORMS := linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo "  make run takes SIZE=small, medium or full, or FILES=N; make fuzz FUZZCOUNT=$(FUZZCOUNT); make bench BENCHFLAGS=-quick; make microbench BENCH=regexp."
+	@echo "  make run takes SIZE=small, medium or full, or FILES=N; make fuzz FUZZCOUNT=$(FUZZCOUNT); make bench BENCHFLAGS=-quick; make soak SOAK=10m SEED=7; make microbench BENCH=regexp."
 
 .PHONY: build
 build: ## build bin/worker and bin/procpool
@@ -77,6 +81,17 @@ fuzz: ## run each fuzz target FUZZCOUNT times
 			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZCOUNT) $$package; \
 		done; \
 	done
+
+.PHONY: soak
+soak: ## kill workers at random for SOAK, and account for every call
+	@mkdir -p bin
+	$(GO) build -o bin/soak-worker ./integration/soak/worker
+	$(GO) build -o bin/soak ./integration/soak
+	bin/soak -worker bin/soak-worker -for $(SOAK) $(if $(SEED),-seed $(SEED))
+
+.PHONY: faults
+faults: ## write docs/faults.md from the table of the fault grid
+	$(GO) test ./integration/faults -run '^TestTheDocumentIsThatOfTheTable$$' -update
 
 .PHONY: bench
 bench: ## measure project and peers side by side, and write docs/performance.md

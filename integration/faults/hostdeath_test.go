@@ -51,9 +51,12 @@ func (s *scene) hostDying() {
 	if s.fault.nature == dies { // the grandchild alone
 		does = does[:1]
 	}
-	if s.fault.nature == breaches || s.variant.recycle {
+	stop := func() {
 		require.NoError(s.t, host.Process.Signal(unix.SIGSTOP))
 		until(s.t, "the host is stopped", func() bool { return stopped(host.Process.Pid) })
+	}
+	if s.fault.nature == breaches { // or else the host would end the worker
+		stop()
 	}
 	require.NoError(s.t, v.Befall(does...))
 	switch s.fault.nature {
@@ -62,6 +65,9 @@ func (s *scene) hostDying() {
 	case breaches: // it waits for a host that does not hear it
 	default:
 		require.NoError(s.t, v.Gone(s.ctx))
+	}
+	if s.recycle {
+		stop()
 	}
 	pids := append(children(s.t, v.PID), v.PID, other.PID)
 	require.NoError(s.t, host.Process.Kill())

@@ -198,7 +198,11 @@ var large = make([]byte, 1<<20)
 func tapped(at pooltest.WirePoint) func(*scene) {
 	return func(s *scene) {
 		s.config.Env = pooltest.Wiretap{At: at, Marker: "victim", Gate: s.lurker.Addr()}.Env(os.Environ())
-		s.start(1)
+		last := 1
+		if at == pooltest.ReadResult {
+			last = 2 // or else the worker may be let go before it stands at the gate
+		}
+		s.start(last)
 		s.occupy()
 		e := s.errand("victim", pooltest.Run)
 		e.Load = large
@@ -300,7 +304,11 @@ func (s *scene) lettingGo() {
 	require.NoError(s.t, s.victim.wait(s))
 	closed := make(chan error, 1)
 	go func() { closed <- s.pool.Shutdown(s.ctx) }() // ends within the scene's patience
-	s.strike(s.meet(s.lurker))
+	if s.recycle {                                   // whether its successor was there yet does not matter
+		s.lurker.Open()
+	} else {
+		s.strike(s.meet(s.lurker))
+	}
 	require.NoError(s.t, <-closed)
 	stats := s.pool.Stats()
 	assert.Zero(s.t, stats.Crashed, "a worker that was let go is taken for a crash")
@@ -380,6 +388,10 @@ func (s *scene) settle() {
 func (s *scene) provoke() {
 	for _, c := range append([]*call{s.victim}, s.waiting...) {
 		_ = c.wait(s) // judged later
+	}
+	if failed := (*procpool.InitializerError)(nil); errors.As(s.victim.err, &failed) {
+		s.outcome = unusable // it looked for its next call before the initializer was over
+		return
 	}
 	for !s.recycle && !s.closing && s.pool.Stats().Crashed == 0 {
 		c := s.submit(context.Background(), s.errand("provocation", pooltest.Run))
