@@ -31,10 +31,12 @@ func (a *account) trouble(format string, args ...any) {
 	}
 }
 
-// growth is how much more memory this process has than it had after the first spells: the median of the last third less that of the first.
+// growth is how much more memory this process has than it had after the first spells: the median of the last third less that of the first. Spells are
+// different, so a few say nothing.
 func (a *account) growth() int64 {
+	const few = 12
 	third := len(a.rss) / 3
-	if third == 0 {
+	if len(a.rss) < few {
 		return 0
 	}
 	median := func(v []int64) int64 {

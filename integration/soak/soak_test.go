@@ -43,5 +43,5 @@ func TestATroubleIsNotClean(t *testing.T) {
 	assert.False(t, (&account{}).clean())
 	assert.False(t, (&account{calls: 1, twice: 1}).clean())
 	assert.False(t, (&account{calls: 1, troubles: []string{"a call fell to nobody's kill"}}).clean())
-	assert.False(t, (&account{calls: 1, rss: []int64{0, 0, 0, 0, flat, flat}}).clean())
+	assert.False(t, (&account{calls: 1, rss: []int64{0, 0, 0, 0, 0, 0, 0, 0, flat, flat, flat, flat}}).clean())
 }
