@@ -17,6 +17,8 @@ var ErrBrokenProcessPool = fmt.Errorf("%w: procpool", futures.ErrBrokenExecutor)
 
 var errStuck = errors.New("one worker after the other did not start the calls it was given")
 
+var errUndead = errors.New("it does not end of SIGKILL, as in a system call that nothing interrupts or a frozen cgroup: see what it waits for (/proc/PID/stack)")
+
 var errTerminated = errors.New("the workers of the pool were terminated")
 
 // A WorkerCrashError says that a call was lost with its worker: the process ended when nobody had asked it to, or it was
@@ -75,6 +77,9 @@ func (e *WorkerCrashError) Error() string {
 func (e *WorkerCrashError) fate() string {
 	if e.Signal != 0 {
 		return fmt.Sprintf("was ended by signal %d (%v)", int(e.Signal), e.Signal)
+	}
+	if e.ExitCode < 0 {
+		return "is still there"
 	}
 	return fmt.Sprintf("exited with code %d", e.ExitCode)
 }
@@ -152,6 +157,7 @@ func (e *InitializerError) Unwrap() error { return e.Err }
 type ending struct {
 	pid    int
 	state  *os.ProcessState
+	undead bool // it has not ended, even of SIGKILL
 	asked  bool // by SIGQUIT
 	stderr string
 	dump   string
@@ -166,6 +172,12 @@ const exitOfQuit = 2
 func (e ending) crash(t *task, cause error, broke bool) *WorkerCrashError {
 	if cause == nil {
 		cause = e.cause
+	}
+	switch {
+	case e.undead && cause != nil:
+		cause = fmt.Errorf("%w; %w", cause, errUndead)
+	case e.undead:
+		cause = errUndead
 	}
 	c := &WorkerCrashError{PID: e.pid, ExitCode: -1, OOM: e.oom, Stderr: e.stderr, Goroutines: e.dump, Cause: cause, broke: broke}
 	if t != nil {

@@ -29,6 +29,7 @@ type link struct {
 	arena   *ipc.Arena    // nil if every value travels in its message; set before the writer starts
 	late    bool          // the start took all of Config.StartTimeout
 	killed  bool          // the process had not ended by itself when end was done with it
+	undead  bool          // nor of SIGKILL
 
 	mu      sync.Mutex
 	process *process       // nil until it was started
@@ -223,6 +224,9 @@ func (l *link) signal(sig syscall.Signal) {
 		return
 	}
 	l.process.signal(sig)
+	if sig == syscall.SIGKILL {
+		time.AfterFunc(deathTime, l.process.turnFrom)
+	}
 }
 
 // wasAsked reports whether the process was asked to say what it is doing, and to end.
@@ -244,14 +248,17 @@ func (l *link) pid() int {
 const (
 	// exitTime bounds how long a worker that has closed its end of a pipe may take to exit.
 	exitTime = 500 * time.Millisecond
+	// deathTime bounds how long a process may take to end of SIGKILL: in a system call that nothing interrupts it does not, for as long as
+	// that takes, and in a frozen cgroup neither.
+	deathTime = 2 * time.Second
 	// drainTime bounds how long the pipes of a process that has ended are read, should a stranger hold their other end.
 	drainTime = 500 * time.Millisecond
 	// outputTime bounds how long a link waits for Config.Stderr and Config.Logger to take a worker's last words.
 	outputTime = 2 * drainTime
 )
 
-// end sees the process off, which exits by itself soon if patient is true. After it there is no process, and of the link's
-// goroutines only live, and those that a user's Writer or Logger does not let go.
+// end sees the process off, which exits by itself soon if patient is true. After it there is no process, but for one that does not even end of
+// SIGKILL, and of the link's goroutines only live, and those that a user's Writer or Logger does not let go.
 func (l *link) end(patient bool) ending {
 	if l.process == nil {
 		return ending{}
@@ -267,11 +274,17 @@ func (l *link) end(patient bool) ending {
 	default:
 		l.killed = true
 		l.process.signal(syscall.SIGKILL)
-		<-l.process.exited // SIGKILL cannot be ignored
+		select {
+		case <-l.process.exited:
+		case <-time.After(deathTime):
+			l.undead = true
+			l.pool.config.Logger.Error("procpool: a worker does not end of SIGKILL, and is given up", "pid", l.process.pid())
+		}
 	}
-	oom := oomOf(l.cell.Verdict())
-	if err := l.cell.Close(); err != nil {
-		l.pool.config.Logger.Error("procpool: something is left of a worker", "pid", l.process.pid(), "err", err)
+	oom := OOMUnknown
+	if !l.undead {
+		oom = oomOf(l.cell.Verdict())
+		l.clearCell()
 	}
 	close(l.stop)
 	_ = l.process.requests.SetWriteDeadline(time.Now()) // fails only for a file that is closed
@@ -285,7 +298,7 @@ func (l *link) end(patient bool) ending {
 	case <-drained:
 	case <-time.After(outputTime):
 	}
-	return ending{pid: l.process.pid(), state: l.process.state, asked: l.wasAsked(), stderr: l.stderr.String(), dump: l.process.dumped(), oom: oom}
+	return ending{pid: l.process.pid(), state: l.process.ended(), undead: l.undead, asked: l.wasAsked(), stderr: l.stderr.String(), dump: l.process.dumped(), oom: oom}
 }
 
 // release gives back what the pool and the system keep for the link.
@@ -293,7 +306,22 @@ func (l *link) release() {
 	l.pool.mu.Lock()
 	delete(l.pool.link, l.id)
 	l.pool.unlock()
-	if l.process != nil {
+	switch {
+	case l.process == nil:
+	case l.undead:
+		go func() { // ends with the process, some day
+			<-l.process.exited
+			l.clearCell()
+			l.process.close()
+		}()
+	default:
 		l.process.close()
+	}
+}
+
+// clearCell ends what has escaped the process group, and gives back what the system keeps for it. It is called when the process has ended.
+func (l *link) clearCell() {
+	if err := l.cell.Close(); err != nil {
+		l.pool.config.Logger.Error("procpool: something is left of a worker", "pid", l.process.pid(), "err", err)
 	}
 }

@@ -65,7 +65,7 @@ func (s *state) checkPatience(w *workerState, now time.Time) {
 }
 
 // dumpTime bounds how long a worker that did not end a call may take to say what it is doing instead.
-const dumpTime = time.Second
+const dumpTime = 2 * time.Second
 
 // checkHead looks after the oldest call of a worker: it may run for too long, hold up those behind it, or not be started
 // at all.

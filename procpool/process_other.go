@@ -30,6 +30,8 @@ func startProcess(*exec.Cmd, int, *confine.Cell) (*process, error) {
 	return nil, errors.ErrUnsupported
 }
 func (p *process) signal(syscall.Signal)             {}
+func (p *process) turnFrom()                         {}
+func (p *process) ended() *os.ProcessState           { return nil }
 func (p *process) setDeadline(time.Time)             {}
 func (p *process) tryWrite([]byte) bool              { return false }
 func (p *process) readable(time.Duration) bool       { return false }

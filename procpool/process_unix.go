@@ -245,6 +245,19 @@ func (p *process) setDeadline(at time.Time) {
 	_ = p.responses.SetReadDeadline(at)
 }
 
+// turnFrom has nobody wait any longer for what the process may say, if it has not ended.
+func (p *process) turnFrom() { p.setDeadline(time.Now()) }
+
+// ended is how the process has ended; nil if it has not.
+func (p *process) ended() *os.ProcessState {
+	select {
+	case <-p.exited:
+		return p.state
+	default:
+		return nil
+	}
+}
+
 // tryWrite writes b, which is no longer than a pipe takes at once, and reports false if it cannot be written without
 // waiting.
 func (p *process) tryWrite(b []byte) bool {

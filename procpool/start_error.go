@@ -47,7 +47,7 @@ func (l *link) state() *os.ProcessState {
 	if l.process == nil {
 		return nil
 	}
-	return l.process.state
+	return l.process.ended()
 }
 
 // failureOf says what follows from a start that failed.
