@@ -52,7 +52,7 @@ func planned(seed uint64, n int) spell {
 	kinds := []string{"tiny", "tiny", "recycling", "suicides", "large", "timeouts", "slow", "retries"}
 	s.kind = kinds[(n+r.IntN(2))%len(kinds)]
 	s.calls, s.cancel = 4000, 11
-	strikes := 24
+	strikes := 60
 	switch s.kind {
 	case "recycling":
 		s.maxTasks, s.calls = 20+r.IntN(60), 1500

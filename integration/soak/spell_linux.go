@@ -173,16 +173,18 @@ func (k *killer) strike(one kill) {
 		k.dead[pid] = fmt.Sprint(one.signal)
 	}
 	k.mu.Unlock()
-	if one.signal == syscall.SIGSTOP { // for a while, so that it is neither dead nor alive
-		k.frozen.Go(func() { // ends with the spell
-			time.Sleep(20 * time.Millisecond)
-			for _, there := range k.pool.Stats().PIDs { // it has not been waited for, so the pid is its own
-				if there == pid {
-					_ = syscall.Kill(pid, syscall.SIGKILL)
-				}
-			}
-		})
+	if one.signal != syscall.SIGSTOP { // let it be replaced, or the next one strikes the dead; calls go on meanwhile
+		for began := time.Now(); time.Since(began) < 100*time.Millisecond && slices.Contains(k.pool.Stats().PIDs, pid); {
+			time.Sleep(time.Millisecond)
+		}
+		return
 	}
+	k.frozen.Go(func() { // ends with the spell
+		time.Sleep(20 * time.Millisecond) // in which it is neither dead nor alive
+		if slices.Contains(k.pool.Stats().PIDs, pid) {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	})
 }
 
 func (k *killer) wait() { k.frozen.Wait() }
