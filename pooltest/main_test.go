@@ -4,6 +4,7 @@ package pooltest_test
 
 import (
 	"context"
+	"os"
 	"testing"
 
 	"github.com/seed7d1be1d5/concurrent/futures"
@@ -17,5 +18,18 @@ var double = futures.NewFunc("example.Double", func(_ context.Context, n int) (i
 func TestMain(m *testing.M) {
 	pooltest.Tap()
 	worker.MainIfWorker(append(pooltest.Funcs(), pooltest.Wrap(double))...)
-	m.Run()
+	os.Exit(run(m))
+}
+
+// run has a folder of its own for temporary entries: other packages' tests count those of the common one.
+func run(m *testing.M) int {
+	temp, err := os.MkdirTemp("", "pooltest-")
+	if err == nil {
+		err = os.Setenv("TMPDIR", temp)
+	}
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = os.RemoveAll(temp) }() // it is temporary
+	return m.Run()
 }

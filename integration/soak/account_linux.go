@@ -68,7 +68,7 @@ func (a *account) String() string {
 	return b.String()
 }
 
-// remains are the processes, descriptors and shared mappings that there are.
+// remains are the descriptors that there are. Of everything else there must be nothing.
 type remains struct{ fds int }
 
 func look() remains {
@@ -76,7 +76,7 @@ func look() remains {
 	return remains{fds: len(entries)}
 }
 
-// inspect counts what a spell has left behind.
+// inspect counts what a spell has left behind. The folder for temporary entries is the soak's own.
 func (a *account) inspect(before remains) {
 	for _, pid := range children() {
 		if !ends(pid) {
@@ -91,6 +91,10 @@ func (a *account) inspect(before remains) {
 			a.trouble("descriptors are left: %d, there were %d", look().fds, before.fds)
 			break
 		}
+	}
+	if entries, _ := filepath.Glob(filepath.Join(os.TempDir(), "*")); len(entries) > 0 {
+		a.left += len(entries)
+		a.trouble("temporary entries are left: %v", entries)
 	}
 	if maps, _ := os.ReadFile("/proc/self/maps"); bytes.Contains(maps, []byte("memfd:concurrent")) {
 		a.left++

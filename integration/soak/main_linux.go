@@ -23,7 +23,15 @@ func main() {
 	if *spells > 0 {
 		return
 	}
-	a, err := soak(*worker, *seed, *length, func(line string) { fmt.Println(line) })
+	temp, err := os.MkdirTemp("", "soak-")
+	if err == nil {
+		err = os.Setenv("TMPDIR", temp) // a folder of its own, so that it can be seen to be empty
+	}
+	var a *account
+	if err == nil {
+		a, err = soak(*worker, *seed, *length, func(line string) { fmt.Println(line) })
+		_ = os.RemoveAll(temp) // the account says what was in it
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "soak:", err)
 		os.Exit(2)

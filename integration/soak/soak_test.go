@@ -18,6 +18,7 @@ func TestSoak(t *testing.T) {
 	worker := filepath.Join(t.TempDir(), "worker")
 	out, err := exec.Command("go", "build", "-o", worker, "./worker").CombinedOutput()
 	require.NoError(t, err, "%s", out)
+	t.Setenv("TMPDIR", t.TempDir())
 	a, err := soak(worker, 7, 5*time.Second, func(line string) { t.Log(line) })
 	require.NoError(t, err)
 	t.Log(a)
