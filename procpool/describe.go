@@ -39,7 +39,7 @@ func Describe(ctx context.Context, config Config) (Description, error) {
 		_ = l.process.requests.Close() // the worker takes it as its leave
 	}
 	l.late = err != nil && time.Since(began) >= pool.config.StartTimeout
-	l.end(!l.late) // a program that is no worker is given the time to end by itself, so that the error says that it did
+	end := l.end(!l.late) // a program that is no worker is given the time to end by itself, so that the error says that it did
 	defer l.release()
 	switch {
 	case err == nil:
@@ -47,6 +47,6 @@ func Describe(ctx context.Context, config Config) (Description, error) {
 	case interrupted:
 		return Description{}, fmt.Errorf("procpool: Describe: %w", context.Cause(ctx))
 	default:
-		return Description{}, l.startError(err)
+		return Description{}, l.startError(err, end)
 	}
 }

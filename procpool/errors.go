@@ -143,7 +143,7 @@ type InitializerError struct {
 	Func   string // the initializer
 	PID    int    // of the worker
 	Stderr string // the end of what the worker wrote to standard error
-	Err    error  // the function's *futures.TaskError, or how the worker was lost meanwhile
+	Err    error  // the function's *futures.TaskError, or how the worker was lost meanwhile: a *WorkerCrashError if it ended by itself
 }
 
 func (e *InitializerError) Error() string {

@@ -65,8 +65,8 @@ func (l *link) live() {
 		l.late = time.Since(began) >= l.pool.config.StartTimeout
 		var failed *futures.TaskError
 		well := errors.As(err, &failed) // the initializer failed and not the worker, which would not leave by itself
-		l.end(!l.late && !well)
-		err, what := l.startError(err), failureOf(err)
+		end := l.end(!l.late && !well)
+		err, what := l.startError(err, end), failureOf(err)
 		wanted := false
 		l.pool.update(func(s *state, now time.Time) {
 			wanted = s.worker(l.id).phase == starting

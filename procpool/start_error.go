@@ -8,17 +8,24 @@ import (
 
 	"github.com/hashicorp/go-plugin"
 
+	"github.com/seed7d1be1d5/concurrent/futures"
 	"github.com/seed7d1be1d5/concurrent/ipc"
 )
 
 // startError says what a human can do about a worker that did not start.
-func (l *link) startError(err error) error {
+func (l *link) startError(err error, end ending) error {
 	var initializer *InitializerError
 	if errors.As(err, &initializer) {
-		initializer.Stderr = l.stderr.String() // only now is all of it there
+		initializer.Stderr = end.stderr // only now is all of it there
+		var failed *futures.TaskError
+		if end.state != nil && !l.late && !l.killed && !errors.As(err, &failed) { // it has ended by itself
+			crash := end.crash(nil, nil, false)
+			crash.Func, crash.Attempt = initializer.Func, 1
+			initializer.Err = fmt.Errorf("the worker was lost: %w", crash)
+		}
 		return err
 	}
-	e := &StartError{Command: l.pool.config.Worker.String(), Stderr: l.stderr.String(), Err: err}
+	e := &StartError{Command: l.pool.config.Worker.String(), Stderr: end.stderr, Err: err}
 	var path *fs.PathError
 	var confined *confineError
 	switch state := l.state(); {

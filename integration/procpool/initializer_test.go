@@ -5,6 +5,7 @@ package procpool_test
 import (
 	"context"
 	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,6 +31,20 @@ func TestTheInitializerRunsOnceInEachWorker(t *testing.T) {
 	assert.Equal(t, map[int]int{0: 2}, m.read())
 }
 
+// crashed is how the error of a worker that was lost in its initializer has to look.
+func crashed(code int, signal syscall.Signal) func(*testing.T, error) {
+	return func(t *testing.T, err error) {
+		t.Helper()
+		var crash *procpool.WorkerCrashError
+		require.ErrorAs(t, err, &crash)
+		assert.Equal(t, code, crash.ExitCode)
+		assert.Equal(t, signal, crash.Signal)
+		assert.Equal(t, "test.Initialize", crash.Func)
+		assert.Equal(t, 1, crash.Attempt)
+		assert.Positive(t, crash.MaxRSS)
+	}
+}
+
 func TestAFailingInitializerBreaksThePool(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -47,8 +62,8 @@ func TestAFailingInitializerBreaksThePool(t *testing.T) {
 			assert.Contains(t, failed.Stack, "panicDeepInside")
 		}},
 		{"hangs", preparation{Way: "hang"}, time.Second, "Config.StartTimeout", nil},
-		{"exits", preparation{Way: "perish", Fate: fate{"exit", 3}}, patience, "worker was lost", nil},
-		{"is killed", preparation{Way: "perish", Fate: fate{"signal", 9}}, patience, "worker was lost", nil},
+		{"exits", preparation{Way: "perish", Fate: fate{"exit", 3}}, patience, "worker was lost", crashed(3, 0)},
+		{"is killed", preparation{Way: "perish", Fate: fate{"signal", 9}}, patience, "worker was lost", crashed(-1, syscall.SIGKILL)},
 		{"writes garbage", preparation{Way: "perish", Fate: fate{"garbage", 0}}, patience, "protocol error", nil},
 	} {
 		for _, policy := range []procpool.CrashPolicy{procpool.BreakPool, procpool.ReplaceWorker} {
