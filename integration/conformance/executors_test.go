@@ -38,7 +38,17 @@ func TestMain(m *testing.M) {
 	if err := loadGuest(); err != nil {
 		panic(err)
 	}
-	goleak.VerifyTestMain(m)
+	temp, err := os.MkdirTemp("", "conformance") // of its own: what other programs leave there is not looked for
+	if err == nil {
+		err = os.Setenv("TMPDIR", temp)
+	}
+	if err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		_ = os.RemoveAll(temp) // it is temporary
+		os.Exit(code)
+	}))
 }
 
 // guest is this program, built for interpreters.

@@ -280,6 +280,7 @@ func (s *scene) initializing() {
 	s.config.Initializer = futures.Bind(pooltest.Carry, s.errand("initializer", pooltest.Run, pooltest.Wait(s.lurker.Addr())))
 	if s.fault.nature == stalls {
 		s.config.StartTimeout = 3 * time.Second
+		s.config.MaxWorkers = 1 // another one's time would be over as soon
 	}
 	s.start(1)
 	s.victim = s.submit(context.Background(), s.errand("victim", pooltest.Run))
