@@ -1,6 +1,9 @@
 package worker
 
-import "unsafe"
+import (
+	"sync"
+	"unsafe"
+)
 
 // The functions of the host: see abi.Module.
 
@@ -25,7 +28,11 @@ func hostCall(name unsafe.Pointer, nameSize uint32, arg unsafe.Pointer, argSize 
 //go:wasmimport interp take
 func hostTake(p unsafe.Pointer)
 
-// take copies what the host has left to be taken.
+// leaving is held from a call for which the host leaves something to be taken until it was. The host leaves one thing at a time, and making room for it
+// may have to wait for the collector, when other goroutines run.
+var leaving sync.Mutex
+
+// take copies what the host has left to be taken. It is called with leaving held.
 func take(size uint32) []byte {
 	b := make([]byte, size)
 	if size > 0 {

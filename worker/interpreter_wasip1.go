@@ -16,7 +16,7 @@ func callHost(name string, arg, result any) error {
 	if err != nil {
 		return err
 	}
-	answer := take(hostCall(address([]byte(name)), uint32(len(name)), address(encoded), uint32(len(encoded))))
+	answer := askHost([]byte(name), encoded)
 	if answer[0] == abi.AnswerValue {
 		return ipc.DecodeValue(answer[1:], result)
 	}
@@ -25,6 +25,12 @@ func callHost(name string, arg, result any) error {
 		return err
 	}
 	return failure.Err(name)
+}
+
+func askHost(name, arg []byte) []byte {
+	leaving.Lock()
+	defer leaving.Unlock()
+	return take(hostCall(address(name), uint32(len(name)), address(arg), uint32(len(arg))))
 }
 
 func listen() { hostListen() }

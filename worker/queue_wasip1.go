@@ -42,8 +42,8 @@ func (q *Queue) put(ctx context.Context, waits bool, v any, unbound *UnboundItem
 	if unbound != nil {
 		policy = int32(*unbound)
 	}
-	status, err := q.await(ctx, waits, abi.QueueFull, func(ticket uint64) (status, size uint32) {
-		return halves(hostQueuePut(q.id, address(encoded), uint32(len(encoded)), policy, ticket))
+	status, _, err := q.await(ctx, waits, abi.QueueFull, func(ticket uint64) uint64 {
+		return hostQueuePut(q.id, address(encoded), uint32(len(encoded)), policy, ticket)
 	})
 	if err == nil {
 		err = q.failure(status)
@@ -55,14 +55,7 @@ func (q *Queue) get(ctx context.Context, waits bool, into any) error {
 	if v := reflect.ValueOf(into); v.Kind() != reflect.Pointer || v.IsNil() {
 		return fmt.Errorf("%w: cannot decode into a %T: it must be a pointer, and not nil", futures.ErrNotShareable, into)
 	}
-	var item []byte
-	status, err := q.await(ctx, waits, abi.QueueEmpty, func(ticket uint64) (status, size uint32) {
-		status, size = halves(hostQueueGet(q.id, ticket))
-		if status == abi.QueueOK {
-			item = take(size)
-		}
-		return status, size
-	})
+	status, item, err := q.await(ctx, waits, abi.QueueEmpty, func(ticket uint64) uint64 { return hostQueueGet(q.id, ticket) })
 	if err != nil {
 		return err
 	}
@@ -83,37 +76,43 @@ func (q *Queue) get(ctx context.Context, waits bool, into any) error {
 	return q.failure(status)
 }
 
-func halves(result uint64) (status, size uint32) { return uint32(result >> 32), uint32(result) }
-
 // await tries until the status is another one than busy, or ctx is done. In between it waits for its ticket to be rung. If it does not wait it
-// tries once.
-func (q *Queue) await(ctx context.Context, waits bool, busy uint32, try func(ticket uint64) (status, size uint32)) (uint32, error) {
-	status, size := try(noTicket)
+// tries once. It returns the status, and what the host has left.
+func (q *Queue) await(ctx context.Context, waits bool, busy uint32, try func(ticket uint64) uint64) (status uint32, left []byte, err error) {
+	status, left = taking(try, noTicket)
 	if status != busy || !waits {
-		return q.refused(status, size)
+		return status, left, refused(status, left)
 	}
 	ticket, rung := lineUp()
 	defer forget(ticket)
 	for {
-		status, size := try(ticket)
+		status, left = taking(try, ticket)
 		if status != busy {
-			return q.refused(status, size)
+			return status, left, refused(status, left)
 		}
 		select {
 		case <-rung:
 		case <-ctx.Done():
 			hostQueueCancel(ticket)
-			return busy, fmt.Errorf("%w: %w", q.failure(busy), context.Cause(ctx))
+			return busy, nil, fmt.Errorf("%w: %w", q.failure(busy), context.Cause(ctx))
 		}
 	}
 }
 
+// taking tries, and takes what the host has left.
+func taking(try func(ticket uint64) uint64, ticket uint64) (status uint32, left []byte) {
+	leaving.Lock()
+	defer leaving.Unlock()
+	result := try(ticket)
+	return uint32(result >> 32), take(uint32(result))
+}
+
 // refused turns a refusal into the error that the host has a text for.
-func (q *Queue) refused(status, size uint32) (uint32, error) {
+func refused(status uint32, text []byte) error {
 	if status != abi.QueueRefused {
-		return status, nil
+		return nil
 	}
-	return status, fmt.Errorf("%w: %s", futures.ErrNotShareable, take(size))
+	return fmt.Errorf("%w: %s", futures.ErrNotShareable, text)
 }
 
 // failure is nil for QueueOK.

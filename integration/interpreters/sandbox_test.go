@@ -115,6 +115,17 @@ func TestConfigGrants(t *testing.T) {
 	assert.False(t, ip.IsRunning())
 }
 
+// There is one place for what the host leaves to be taken, and who makes room for it starts the collector, and waits for it, when others run.
+func TestGoroutinesOfAGuestGetTheirOwnAnswers(t *testing.T) {
+	long := futures.NewFunc("tasks.Granted", func(_ context.Context, text string) (string, error) { return strings.Repeat(text, 100_000), nil })
+	for range 3 {
+		ip := create(t, interpreters.Config{HostFuncs: []futures.Callable{long}})
+		wrong, err := interpreters.Call(within(t), ip, tasks.AskMuch, 100)
+		require.NoError(t, err)
+		assert.Zero(t, wrong)
+	}
+}
+
 // A granted folder can be read and not written, and what is beside it is out of reach. os.DirFS follows links that lead out, an os.Root does not.
 func TestAGrantedFolderIsNoWayOut(t *testing.T) {
 	top := t.TempDir()

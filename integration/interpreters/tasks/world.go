@@ -6,13 +6,17 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/seed7d1be1d5/concurrent/futures"
 	"github.com/seed7d1be1d5/concurrent/worker"
 )
 
-func init() { All = append(All, Look, ReadFile, WriteFile, Dial, Write, AskHost, ReadStdin, Now) }
+func init() {
+	All = append(All, Look, ReadFile, WriteFile, Dial, Write, AskHost, AskMuch, ReadStdin, Now)
+}
 
 // Surroundings is what a guest sees of the world.
 type Surroundings struct {
@@ -72,4 +76,20 @@ var Granted = futures.Declare[string, string]("tasks.Granted")
 // AskHost calls Granted.
 var AskHost = futures.NewFunc("tasks.AskHost", func(ctx context.Context, text string) (string, error) {
 	return worker.CallHost(ctx, Granted, text)
+})
+
+// AskMuch has n goroutines call Granted, with long answers, and says how many did not get their own.
+var AskMuch = futures.NewFunc("tasks.AskMuch", func(ctx context.Context, n int) (wrong int, _ error) {
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() {
+			text := string(rune('a' + i%26))
+			answer, err := worker.CallHost(ctx, Granted, text)
+			if err != nil || answer != strings.Repeat(text, len(answer)) {
+				wrong++
+			}
+		})
+	}
+	all.Wait()
+	return wrong, nil
 })
