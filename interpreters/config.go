@@ -38,7 +38,7 @@ type Config struct {
 	Env []string
 
 	// FS is what the guest sees as its file system, to read. Nil means that it has none. os.DirFS follows symbolic links that lead out of its folder; the FS of
-	// an [os.Root] does not.
+	// an [os.Root] does not. A guest may have 256 files open at a time.
 	FS fs.FS
 
 	// HostFuncs are functions of this program that the guest may call, by worker.CallHost. They run in the goroutine that runs the guest, which

@@ -47,6 +47,7 @@ type instance struct {
 	stopped        error  // why the host has stopped the guest
 	ticks          uint64 // left of the fuel
 
+	files  map[uint32]struct{} // descriptors of those that the guest has opened
 	events events
 	kill   atomic.Pointer[error] // set from outside to stop it
 }
@@ -76,7 +77,7 @@ func newInstance(ctx context.Context, owner *Interpreter, c *code, config Config
 	}
 	id := owner.id
 	in := &instance{id: id, owner: owner, code: c, config: config, memory: &memory{limit: config.MemoryLimit}, stderr: &tail{next: config.Stderr}, ticks: config.Fuel}
-	in.events.wake = make(chan struct{}, 1)
+	in.events.wake, in.files = make(chan struct{}, 1), map[uint32]struct{}{}
 	in.port = newQueuePort(id, int64(config.MemoryLimit), func(ticket uint64) { in.events.post(abi.EventTicket, ticket) })
 	in.ctx = experimental.WithMemoryAllocator(context.WithValue(context.Background(), instanceKey{}, in), in.memory)
 	in.begin(ctx, 0)

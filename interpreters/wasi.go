@@ -22,9 +22,10 @@ const (
 	errnoBadf    = 8
 	errnoFault   = 21
 	errnoInval   = 28
+	errnoMfile   = 33
 )
 
-// offerWASI offers WASI to the modules of r: wazero's own, but for what must know of events and of being stopped.
+// offerWASI offers WASI to the modules of r: wazero's own, but for what must know of events, of being stopped and of what a guest may have.
 func offerWASI(ctx context.Context, r wazero.Runtime) error {
 	// wazero's functions are had from a module that is compiled and never used.
 	whole := r.NewHostModuleBuilder("wasi")
@@ -39,6 +40,7 @@ func offerWASI(ctx context.Context, r wazero.Runtime) error {
 	b := r.NewHostModuleBuilder(wasi_snapshot_preview1.ModuleName)
 	wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(b)
 	read, status := original("fd_read"), original("fd_fdstat_get")
+	open, closing, renumber := original("path_open"), original("fd_close"), original("fd_renumber")
 	override := func(name string, params int, f api.GoModuleFunc) {
 		b.NewFunctionBuilder().WithGoModuleFunction(f, words(params), []api.ValueType{i32}).Export(name)
 	}
@@ -57,6 +59,27 @@ func offerWASI(ctx context.Context, r wazero.Runtime) error {
 		}
 		status.Call(ctx, m, s)
 	})
+	b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(func(ctx context.Context, m api.Module, s []uint64) {
+		instanceOf(ctx).openFile(m.Memory(), s, func() { open.Call(ctx, m, s) })
+	}), []api.ValueType{i32, i32, i32, i32, i32, i64, i64, i32, i32}, words(1)).Export("path_open")
+	override("fd_close", 1, func(ctx context.Context, m api.Module, s []uint64) {
+		fd := uint32(s[0])
+		if closing.Call(ctx, m, s); s[0] == errnoSuccess {
+			delete(instanceOf(ctx).files, fd)
+		}
+	})
+	override("fd_renumber", 2, func(ctx context.Context, m api.Module, s []uint64) {
+		from, to := uint32(s[0]), uint32(s[1])
+		if to >= maxDescriptor { // wazero's table would have a place for each one below
+			s[0] = errnoBadf
+			return
+		}
+		if renumber.Call(ctx, m, s); s[0] == errnoSuccess {
+			files := instanceOf(ctx).files
+			delete(files, from)
+			files[to] = struct{}{}
+		}
+	})
 	b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(func(_ context.Context, _ api.Module, s []uint64) {
 		panic(sys.NewExitError(uint32(s[0]))) // and no more: the module is closed by who called it
 	}), words(1), nil).Export("proc_exit")
@@ -70,6 +93,28 @@ func words(n int) []api.ValueType {
 		types[i] = i32
 	}
 	return types
+}
+
+const (
+	// maxFiles is how many files a guest may have open. Each can be a descriptor of this program, which has not many.
+	maxFiles = 256
+
+	maxDescriptor = 1 << 10
+)
+
+// openFile is path_open, with the parameters s, as long as there are not too many files open.
+func (in *instance) openFile(mem api.Memory, s []uint64, open func()) {
+	if len(in.files) >= maxFiles {
+		s[0] = errnoMfile
+		return
+	}
+	result := uint32(s[8])
+	if open(); s[0] != errnoSuccess {
+		return
+	}
+	if fd, ok := mem.ReadUint32Le(result); ok { // it was just written there
+		in.files[fd] = struct{}{}
+	}
 }
 
 // eventsStatus says that events never block, which is how Go's poller comes to take them.

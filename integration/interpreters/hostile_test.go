@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -54,6 +55,19 @@ func TestAHostileGuestHarmsNobody(t *testing.T) {
 		})
 	}
 	assert.True(t, q.Empty())
+}
+
+// What a guest has open can be descriptors of this program, and wazero's table of them has a place for every number below the highest.
+func TestTheFilesOfAGuestAreBounded(t *testing.T) {
+	ip := createWith(t, hostile(t), interpreters.Config{FS: fstest.MapFS{"file": {Data: []byte("x")}}})
+	opened, err := interpreters.Call(within(t), ip, futures.Declare[any, []int]("files"), nil)
+	require.NoError(t, err)
+	assert.Equal(t, []int{256, 1}, opened)
+
+	ip = createWith(t, hostile(t), interpreters.Config{FS: fstest.MapFS{"file": {Data: []byte("x")}}})
+	moved, err := interpreters.Call(within(t), ip, futures.Declare[any, []int]("high descriptors"), nil)
+	require.NoError(t, err)
+	assert.Equal(t, []int{20}, moved)
 }
 
 func TestAGuestWithAWrongBufferDies(t *testing.T) {

@@ -44,6 +44,15 @@ func fdRead(fd int32, buffers uintptr32, n uint32, read uintptr32) uint32
 //go:wasmimport wasi_snapshot_preview1 fd_fdstat_get
 func fdStat(fd int32, p uintptr32) uint32
 
+//go:wasmimport wasi_snapshot_preview1 path_open
+func pathOpen(dir int32, lookup uint32, path uintptr32, size uint32, flags uint32, rights, inherited uint64, fdflags uint32, fd uintptr32) uint32
+
+//go:wasmimport wasi_snapshot_preview1 fd_close
+func fdClose(fd int32) uint32
+
+//go:wasmimport wasi_snapshot_preview1 fd_renumber
+func fdRenumber(from, to int32) uint32
+
 type uintptr32 = uint32
 
 // outside is an address that no memory of less than 4 GiB has.
@@ -98,7 +107,48 @@ var breaches = []struct {
 		pollOneoff(p, p, 1, p)
 		return nothing()
 	}},
+	{"files", func() uint64 { // how many can be open, and how many more when one was closed
+		opened := [2]int{}
+		last := int32(-1)
+		for i := range opened {
+			for opened[i] < 5000 {
+				fd, ok := openFile()
+				if !ok {
+					break
+				}
+				last = fd
+				opened[i]++
+			}
+			fdClose(last)
+		}
+		b, _ := ipc.AppendValue([]byte{abi.AnswerValue}, &opened)
+		return answer(b)
+	}},
+	{"high descriptors", func() uint64 {
+		fd, ok := openFile()
+		if !ok {
+			return answer(nil)
+		}
+		moved := []int{}
+		for _, to := range []int32{20, 1 << 20, 1 << 24, -1} {
+			if fdRenumber(fd, to) == 0 {
+				fd = to
+				moved = append(moved, int(to))
+			}
+		}
+		b, _ := ipc.AppendValue([]byte{abi.AnswerValue}, &moved)
+		return answer(b)
+	}},
 }
+
+// openFile opens "file" in the folder that was granted.
+func openFile() (fd int32, ok bool) {
+	name := []byte("file")
+	ok = pathOpen(3, 0, at(unsafe.Pointer(&name[0])), uint32(len(name)), 0, 2, 0, 0, at(unsafe.Pointer(&fd))) == 0
+	return fd, ok
+}
+
+func at(p unsafe.Pointer) uintptr32 { return uint32(uintptr(p)) }
 
 func answer(b []byte) uint64 {
 	kept = b
