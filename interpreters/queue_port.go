@@ -32,7 +32,7 @@ type queuePort struct {
 	owner  int64               // id of the interpreter
 	ring   func(ticket uint64) // says "look again"
 	limit  int64               // bytes that may lie in queues, put by this guest and not taken; zero means no limit
-	queued atomic.Int64        // bytes that do
+	queued atomic.Int64        // bytes that do: see item.size
 
 	mu      sync.Mutex
 	granted map[int64]*Queue // by id; a queue that is closed leaves
@@ -94,17 +94,18 @@ func (p *queuePort) find(id int64) (*Queue, error) {
 // errQueueLimit.
 func (p *queuePort) put(id int64, encoded []byte, unbound *UnboundItem, ticket uint64) error {
 	q, err := p.find(id)
+	it := item{encoded: encoded, owner: p}
+	if err == nil && p.limit > 0 && p.queued.Load()+it.size() > p.limit {
+		err = fmt.Errorf("%w: interpreter %d has %d bytes in queues, and with %d more it would be over its limit of %d", errQueueLimit, p.owner, p.queued.Load(), it.size(), p.limit)
+	}
 	if err == nil {
 		err = p.check(encoded)
-	}
-	if err == nil && p.limit > 0 && p.queued.Load()+int64(len(encoded)) > p.limit {
-		err = fmt.Errorf("%w: interpreter %d has %d bytes in queues, and with %d more it would be over its limit of %d", errQueueLimit, p.owner, p.queued.Load(), len(encoded), p.limit)
 	}
 	if err != nil {
 		p.cancel(ticket)
 		return err
 	}
-	it := item{encoded: slices.Clone(encoded), owner: p, unbound: q.unbound} // now: not under the lock
+	it.encoded, it.unbound = slices.Clone(encoded), q.unbound // now: not under the lock
 	if unbound != nil {
 		it.unbound = *unbound
 	}
@@ -122,7 +123,7 @@ func (p *queuePort) put(id int64, encoded []byte, unbound *UnboundItem, ticket u
 	if err := q.open(); err != nil {
 		return err
 	}
-	p.queued.Add(int64(len(encoded)))
+	p.queued.Add(it.size())
 	return q.tryPut(it)
 }
 
@@ -213,7 +214,7 @@ func (p *queuePort) close() {
 	for _, q := range granted {
 		q.mu.Lock()
 		delete(q.ports, p)
-		if p.queued.Load() > 0 { // an item has a byte at least
+		if p.queued.Load() > 0 {
 			q.disown(p)
 		}
 		q.mu.Unlock()

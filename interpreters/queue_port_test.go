@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -451,7 +452,7 @@ func TestAGuestPutsValuesOnly(t *testing.T) {
 func TestWhatAGuestPutsIsBounded(t *testing.T) {
 	q, other := newTestQueue(t, 0), newTestQueue(t, 0)
 	g := newGuest(t, q, other)
-	g.limit = 100
+	g.limit = 100 + 2*itemOverhead
 	big := encoded(t, make([]byte, 38)) // 40 bytes
 	require.NoError(t, g.put(q.id, big, nil, 0))
 	require.NoError(t, g.put(other.id, big, nil, 0))
@@ -467,6 +468,17 @@ func TestWhatAGuestPutsIsBounded(t *testing.T) {
 	g.close()
 	assert.Zero(t, g.queued.Load())
 	assert.Equal(t, []any{Unbound}, drain(t, other))
+}
+
+func TestAnItemCountsWhatItTakesInTheHost(t *testing.T) {
+	q := newTestQueue(t, 0)
+	g := newGuest(t, q)
+	g.limit = 1 << 20
+	least := encoded(t, nil) // a byte
+	puts := int64(0)
+	for ; g.put(q.id, least, nil, 0) == nil; puts++ {
+	}
+	assert.LessOrEqual(t, puts*int64(unsafe.Sizeof(item{})), g.limit)
 }
 
 func TestTheTicketsOfAGuestAreBounded(t *testing.T) {

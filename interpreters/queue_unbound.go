@@ -53,10 +53,16 @@ type item struct {
 	gone    bool // the owner is; encoded is nil
 }
 
+// itemOverhead is what an item takes beside its bytes, about.
+const itemOverhead = 64
+
+// size is what an item counts in its owner's account.
+func (i *item) size() int64 { return int64(len(i.encoded)) + itemOverhead }
+
 // drop makes the owner's account right when the item leaves the queue, or loses what is in it.
 func (i *item) drop() {
 	if i.owner != nil {
-		i.owner.queued.Add(-int64(len(i.encoded)))
+		i.owner.queued.Add(-i.size())
 		i.owner = nil
 	}
 }
