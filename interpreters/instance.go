@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -78,7 +79,7 @@ func newInstance(ctx context.Context, owner *Interpreter, c *code, config Config
 	id := owner.id
 	in := &instance{id: id, owner: owner, code: c, config: config, memory: &memory{limit: config.MemoryLimit}, stderr: &tail{next: config.Stderr}, ticks: config.Fuel}
 	in.events.wake, in.files = make(chan struct{}, 1), map[uint32]struct{}{}
-	in.port = newQueuePort(id, int64(config.MemoryLimit), func(ticket uint64) { in.events.post(abi.EventTicket, ticket) })
+	in.port = newQueuePort(id, int64(config.MemoryLimit), func(ticket uint64) { in.events.post(abi.EventTicket, ticket) }, func(ticket uint64) { in.events.retract(abi.EventTicket, ticket) })
 	in.ctx = experimental.WithMemoryAllocator(context.WithValue(context.Background(), instanceKey{}, in), in.memory)
 	in.begin(ctx, 0)
 	module, err := c.runtime.InstantiateModule(in.ctx, c.module, in.moduleConfig(args))
@@ -259,6 +260,15 @@ func (e *events) post(kind, number uint64) {
 	e.pending = append(e.pending, kind<<abi.EventShift|number)
 	e.mu.Unlock()
 	e.nudge()
+}
+
+// retract drops an event that was not taken yet.
+func (e *events) retract(kind, number uint64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if at := slices.Index(e.pending, kind<<abi.EventShift|number); at >= 0 {
+		e.pending = slices.Delete(e.pending, at, at+1)
+	}
 }
 
 // nudge makes whoever waits on behalf of the guest look again.

@@ -22,7 +22,7 @@ func FuzzQueuePorts(f *testing.F) {
 		rung := map[*queuePort]map[uint64]bool{}
 		newPort := func() *queuePort {
 			var p *queuePort
-			p = newQueuePort(1, 0, func(ticket uint64) { rung[p][ticket] = true })
+			p = newQueuePort(1, 0, func(ticket uint64) { rung[p][ticket] = true }, func(ticket uint64) { delete(rung[p], ticket) })
 			rung[p] = map[uint64]bool{}
 			for _, q := range qs {
 				p.grant(q)

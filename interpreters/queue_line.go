@@ -75,6 +75,14 @@ func (w *waiter) tell() {
 	}
 }
 
+// looked is what a guest has done since it was rung. It does nothing to nobody.
+func (w *waiter) looked() {
+	if w != nil && w.rung {
+		w.rung = false
+		w.port.unring(w.ticket)
+	}
+}
+
 // serve ends the wait of a goroutine of this program; a guest will see for itself.
 func (w *waiter) serve(it item, err error) {
 	if w.port == nil {

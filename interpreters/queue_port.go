@@ -31,6 +31,7 @@ import (
 type queuePort struct {
 	owner  int64               // id of the interpreter
 	ring   func(ticket uint64) // says "look again"
+	unring func(ticket uint64) // it has looked, or will not: what it was told and has not heard is to be forgotten
 	limit  int64               // bytes that may lie in queues, put by this guest and not taken; zero means no limit
 	queued atomic.Int64        // bytes that do: see item.size
 
@@ -43,8 +44,11 @@ type queuePort struct {
 // newQueuePort makes the port of interpreter owner, which must be closed. ring may be called with the lock of a queue held, from any goroutine,
 // also from within a call of the port: it must return at once, call no method of a port or a queue, and take no lock that is held
 // around such a call. A ticket is rung once until the guest has looked, so what was rung must not be forgotten while the guest sleeps.
-func newQueuePort(owner int64, limit int64, ring func(ticket uint64)) *queuePort {
-	return &queuePort{owner: owner, limit: limit, ring: ring, granted: map[int64]*Queue{}, waiters: map[uint64]*waiter{}}
+//
+// unring is called likewise, by the goroutine that runs the guest. With it there is one ring for a ticket at most that the guest has not heard, and none for
+// one that is spent: a guest that never listens does not fill the host.
+func newQueuePort(owner int64, limit int64, ring, unring func(ticket uint64)) *queuePort {
+	return &queuePort{owner: owner, limit: limit, ring: ring, unring: unring, granted: map[int64]*Queue{}, waiters: map[uint64]*waiter{}}
 }
 
 // admit lets the guest use the queues whose handles are in a value that it is about to be given: an argument, a bound value. Those that
@@ -275,14 +279,13 @@ func (p *queuePort) lineUp(w *waiter) {
 		w.asleep = false
 		w.line.join(w)
 	}
-	if w != nil {
-		w.rung = false
-	}
+	w.looked()
 }
 
 func (p *queuePort) spend(w *waiter) {
 	if w != nil && p.waiters[w.ticket] == w {
 		delete(p.waiters, w.ticket)
+		w.looked()
 		if !w.asleep {
 			w.line.leave(w)
 		}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/seed7d1be1d5/concurrent/futures"
 	"github.com/seed7d1be1d5/concurrent/ipc"
+	"github.com/seed7d1be1d5/concurrent/ipc/abi"
 )
 
 // A guest is a port and who sits behind it.
@@ -31,7 +32,7 @@ func newGuest(t *testing.T, qs ...*Queue) *guest {
 	t.Helper()
 	lastGuest++
 	g := &guest{rung: make(chan uint64, 1000)}
-	g.queuePort = newQueuePort(lastGuest, 0, func(ticket uint64) { g.rung <- ticket })
+	g.queuePort = newQueuePort(lastGuest, 0, func(ticket uint64) { g.rung <- ticket }, func(uint64) {})
 	t.Cleanup(g.close)
 	for _, q := range qs {
 		require.NoError(t, g.admit(encoded(t, q)))
@@ -468,6 +469,31 @@ func TestWhatAGuestPutsIsBounded(t *testing.T) {
 	g.close()
 	assert.Zero(t, g.queued.Load())
 	assert.Equal(t, []any{Unbound}, drain(t, other))
+}
+
+// A guest may look and put as often as it likes, and never listen to what it is told.
+func TestWhatAGuestDoesNotHearIsBounded(t *testing.T) {
+	q := newTestQueue(t, 0)
+	e := events{wake: make(chan struct{}, 1)}
+	p := newQueuePort(1, 0, func(ticket uint64) { e.post(abi.EventTicket, ticket) }, func(ticket uint64) { e.retract(abi.EventTicket, ticket) })
+	defer p.close()
+	p.grant(q)
+	item := encoded(t, 1)
+	for round := range uint64(1000) {
+		for _, ticket := range []uint64{2 + round, 1} { // always another, and the same again and again
+			_, _, err := p.get(q.id, ticket)
+			require.ErrorIs(t, err, ErrQueueEmpty)
+		}
+		require.NoError(t, p.put(q.id, item, nil, 0))
+		require.True(t, e.any(), "one is told")
+		_, _, err := p.get(q.id, 0)
+		require.NoError(t, err)
+		p.cancel(2 + round)
+		if round%2 == 1 {
+			p.cancel(1)
+		}
+	}
+	assert.LessOrEqual(t, len(e.pending), 1)
 }
 
 func TestAnItemCountsWhatItTakesInTheHost(t *testing.T) {
