@@ -3,30 +3,38 @@ package interpreters
 import (
 	"context"
 	"errors"
-	"fmt"
 )
 
 // Create makes an interpreter from an image: it runs the guest's package initialisers and its main, up to worker.Main (row N1). It can be called
 // from anywhere. ctx bounds that and not the interpreter's life. The interpreter is to be closed.
 func Create(ctx context.Context, image *Image, config Config) (*Interpreter, error) {
-	if image == nil || image.closed.Load() {
-		return nil, fmt.Errorf("%w: nil or closed", ErrImage)
-	}
-	if err := image.checkGuest(); err != nil {
+	if err := image.retain(); err != nil {
 		return nil, err
 	}
-	config, err := config.complete(image.key.config.MaxMemory)
+	ip, err := image.create(ctx, config)
+	if err != nil {
+		image.release()
+		return nil, err
+	}
+	registry.add(ip)
+	return ip, nil
+}
+
+// create is Create of an image that was retained, for the interpreter if there is one.
+func (i *Image) create(ctx context.Context, config Config) (*Interpreter, error) {
+	if err := i.checkGuest(); err != nil {
+		return nil, err
+	}
+	config, err := config.complete(i.key.config.MaxMemory)
 	if err != nil {
 		return nil, err
 	}
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	image.retain()
 	ip := &Interpreter{id: registry.nextID()}
-	in, err := newInstance(ctx, ip, image.code, config, []string{"guest"})
+	in, err := newInstance(ctx, ip, i.code, config, []string{"guest"})
 	if err != nil {
-		image.release()
 		return nil, err
 	}
 	if err := in.start(); err != nil {
@@ -37,10 +45,8 @@ func Create(ctx context.Context, image *Image, config Config) (*Interpreter, err
 			}
 		}
 		in.close()
-		image.release()
 		return nil, err
 	}
 	ip.instance = in
-	registry.add(ip)
 	return ip, nil
 }

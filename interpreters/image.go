@@ -36,7 +36,7 @@ type ImageConfig struct {
 // An Image is a module that is ready to run: what interpreters are created from. Its methods may be called by any number of goroutines.
 type Image struct {
 	*code
-	closed atomic.Bool
+	closed bool // guarded by codes
 }
 
 // code is a compiled module. Images of the same bytes and settings share it: see [Load].
@@ -117,17 +117,34 @@ func Load(ctx context.Context, wasm []byte, config ImageConfig) (*Image, error) 
 
 // Close lets go of the image. Nothing can be created from it afterwards; interpreters that were, go on.
 func (i *Image) Close() error {
-	if i.closed.Swap(true) {
+	codes.Lock()
+	closed := i.closed
+	i.closed = true
+	codes.Unlock()
+	if closed {
 		return fmt.Errorf("%w: already closed", ErrImage)
 	}
 	i.release()
 	return nil
 }
 
+// retain is for what is made from the image, and is ended by release. The code is there as long as the image is not closed, and may be gone then.
+func (i *Image) retain() error {
+	codes.Lock()
+	defer codes.Unlock()
+	if i == nil || i.closed {
+		return fmt.Errorf("%w: nil or closed", ErrImage)
+	}
+	i.users++
+	return nil
+}
+
 // share is another image of the same code, to be closed on its own.
-func (i *Image) share() *Image {
-	i.retain()
-	return &Image{code: i.code}
+func (i *Image) share() (*Image, error) {
+	if err := i.retain(); err != nil {
+		return nil, err
+	}
+	return &Image{code: i.code}, nil
 }
 
 // checkGuest says why nothing can be created from the image.
@@ -136,13 +153,6 @@ func (i *Image) checkGuest() error {
 		return nil
 	}
 	return fmt.Errorf("%w: not a guest: build a main package that calls worker.Main, with GOOS=wasip1 GOARCH=wasm go build and no -buildmode; ExecModule runs any other command", ErrImage)
-}
-
-// retain is for whoever uses the code beside those who do so already.
-func (c *code) retain() {
-	codes.Lock()
-	defer codes.Unlock()
-	c.users++
 }
 
 // release lets go of the code, and frees it with its last user.

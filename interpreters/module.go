@@ -14,9 +14,10 @@ import (
 // has ended it. When ctx is done the program is stopped at once, whatever Config.Grace says, for it cannot know. It is no interpreter that anybody could
 // look up or send calls to.
 func ExecModule(ctx context.Context, image *Image, config Config, args ...string) error {
-	if image == nil || image.closed.Load() {
-		return fmt.Errorf("%w: nil or closed", ErrImage)
+	if err := image.retain(); err != nil {
+		return err
 	}
+	defer image.release()
 	if image.module.ExportedFunctions()["_start"] == nil {
 		return fmt.Errorf("%w: not a command: it exports no _start", ErrImage)
 	}
@@ -27,8 +28,6 @@ func ExecModule(ctx context.Context, image *Image, config Config, args ...string
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	image.retain()
-	defer image.release()
 	if len(args) == 0 {
 		args = []string{"guest"}
 	}

@@ -58,8 +58,8 @@ type PoolConfig struct {
 func (c PoolConfig) complete() (PoolConfig, error) {
 	var errs []error
 	switch {
-	case c.Image == nil || c.Image.closed.Load():
-		errs = append(errs, errors.New("interpreters: PoolConfig.Image is nil or closed"))
+	case c.Image == nil:
+		errs = append(errs, errors.New("interpreters: PoolConfig.Image is nil"))
 	default:
 		errs = append(errs, c.Image.checkGuest())
 		var err error
@@ -152,10 +152,12 @@ func NewPool(config PoolConfig) (*InterpreterPoolExecutor, error) {
 	if err != nil {
 		return nil, err
 	}
+	if config.Image, err = config.Image.share(); err != nil {
+		return nil, fmt.Errorf("interpreters: PoolConfig.Image: %w", err)
+	}
 	if config.NamePrefix == "" {
 		config.NamePrefix = fmt.Sprintf("InterpreterPoolExecutor-%d", pools.Add(1)-1)
 	}
-	config.Image = config.Image.share()
 	p := &InterpreterPoolExecutor{config: config, ended: make(chan struct{}), queue: list.New()}
 	p.work.L = &p.mu
 	return p, nil

@@ -56,6 +56,36 @@ func TestAProgramThatIsNotInGoRunsInTheSandbox(t *testing.T) {
 	assert.ErrorIs(t, interpreters.ExecModule(within(t), image, interpreters.Config{}), interpreters.ErrImage, "it waits for calls")
 }
 
+// returns is a program that does nothing.
+var returns = []byte("\x00asm\x01\x00\x00\x00" +
+	"\x01\x04\x01\x60\x00\x00" + // a type: ()
+	"\x03\x02\x01\x00" + // a function of it
+	"\x05\x03\x01\x00\x01" + // a memory
+	"\x07\x13\x02\x06memory\x02\x00\x06_start\x00\x00" +
+	"\x0a\x04\x01\x02\x00\x0b")
+
+// A closing ctx closes the image as soon as it is asked something.
+type closing struct {
+	context.Context
+	image *interpreters.Image
+}
+
+func (c closing) Err() error {
+	_ = c.image.Close() // it is asked more than once
+	return nil
+}
+
+func TestAnImageThatIsClosedMeanwhileIsThereUntilTheEnd(t *testing.T) {
+	img, err := interpreters.Load(within(t), returns, interpreters.ImageConfig{})
+	require.NoError(t, err)
+	assert.NoError(t, interpreters.ExecModule(closing{within(t), img}, img, interpreters.Config{}))
+	assert.ErrorIs(t, interpreters.ExecModule(within(t), img, interpreters.Config{}), interpreters.ErrImage)
+	assert.ErrorIs(t, img.Close(), interpreters.ErrImage)
+	_, err = interpreters.NewPool(interpreters.PoolConfig{Image: img})
+	assert.ErrorIs(t, err, interpreters.ErrImage)
+	assert.ErrorIs(t, interpreters.ExecModule(within(t), nil, interpreters.Config{}), interpreters.ErrImage)
+}
+
 // A module may have a function that runs when it is instantiated, before anything is called.
 func TestAModuleThatLoopsAsItIsInstantiatedIsStopped(t *testing.T) {
 	loops := []byte("\x00asm\x01\x00\x00\x00" +
