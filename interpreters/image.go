@@ -85,6 +85,7 @@ func Load(ctx context.Context, wasm []byte, config ImageConfig) (*Image, error) 
 	codes.Lock()
 	c := codes.byKey[key]
 	if c == nil {
+		own := slices.Clone(wasm) // the caller may change it when ctx has ended the wait
 		c = &code{key: key, ready: make(chan struct{})}
 		codes.byKey[key] = c
 		go func() { // ends with the compilation, which cannot be stopped; whoever loads waits for it
@@ -94,7 +95,7 @@ func Load(ctx context.Context, wasm []byte, config ImageConfig) (*Image, error) 
 					c.err = fmt.Errorf("%w: panic: %v", ErrImage, r)
 				}
 			}()
-			c.err = c.compile(wasm)
+			c.err = c.compile(own)
 		}()
 	}
 	c.users++

@@ -3,6 +3,7 @@ package interpreters_test
 import (
 	"context"
 	_ "embed"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -73,6 +74,18 @@ type closing struct {
 func (c closing) Err() error {
 	_ = c.image.Close() // it is asked more than once
 	return nil
+}
+
+// The compilation goes on when ctx has ended the wait for it, and whoever loads the same module next gets what it makes.
+func TestAModuleCanBeChangedWhenLoadHasReturned(t *testing.T) {
+	gone, cancel := context.WithCancel(context.Background())
+	cancel()
+	mine := slices.Clone(words)
+	_, _ = interpreters.Load(gone, mine, interpreters.ImageConfig{}) // it may be ready all the same
+	clear(mine)
+	img, err := interpreters.Load(within(t), words, interpreters.ImageConfig{})
+	require.NoError(t, err)
+	assert.NoError(t, img.Close())
 }
 
 func TestAnImageThatIsClosedMeanwhileIsThereUntilTheEnd(t *testing.T) {
