@@ -189,6 +189,19 @@ func TestAKilledGuestCancelsTheHostsFunction(t *testing.T) {
 	assert.ErrorIs(t, err, sentinel)
 }
 
+// A panicking reader.
+type panicking struct{}
+
+func (panicking) Read([]byte) (int, error) { panic("in the reader") }
+
+func TestAReaderThatPanicsCostsTheInterpreter(t *testing.T) {
+	ip := create(t, interpreters.Config{Stdin: panicking{}})
+	_, err := interpreters.Call(within(t), ip, tasks.ReadStdin, struct{}{})
+	var died *interpreters.Died
+	require.ErrorAs(t, err, &died)
+	assert.ErrorContains(t, err, "in the reader")
+}
+
 func TestAReaderThatBlocksDoesNotKeepAKilledGuest(t *testing.T) {
 	r, w := io.Pipe()
 	defer w.Close()
