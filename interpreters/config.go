@@ -31,7 +31,8 @@ type Config struct {
 	// a guest that is stopped: whoever gives a reader sees to its end.
 	Stdin io.Reader
 
-	// Stdout and Stderr get what the guest writes, while it waits; nil drops it. The end of the standard error is kept for [Died] in any case.
+	// Stdout and Stderr get what the guest writes, while it waits; nil drops it. A write that blocks keeps the guest from being stopped. The end of the
+	// standard error is kept for [Died] in any case.
 	Stdout, Stderr io.Writer
 
 	// Env is the guest's environment, as "NAME=value".

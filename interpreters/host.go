@@ -33,11 +33,13 @@ func offerHost(ctx context.Context, r wazero.Runtime) error {
 	offer("listen", nil, nil, func(in *instance, _ api.Module, _ []uint64) { in.run.listens = true })
 	offer("take", words(1), nil, func(in *instance, m api.Module, s []uint64) { in.take(m, uint32(s[0])) })
 	offer("host_call", words(4), words(1), func(in *instance, m api.Module, s []uint64) {
+		in.charge((uint64(uint32(s[1])) + uint64(uint32(s[3]))) / bytesMade)
 		name, arg := in.read(m, s[0], s[1]), in.read(m, s[2], s[3])
 		in.left = in.callHost(string(name), arg)
 		s[0] = uint64(len(in.left))
 	})
 	offer("queue_put", []api.ValueType{i64, i32, i32, i32, i64}, []api.ValueType{i64}, func(in *instance, m api.Module, s []uint64) {
+		in.charge(uint64(uint32(s[2])) / bytesMade)
 		status := in.putQueue(int64(s[0]), in.read(m, s[1], s[2]), int32(s[3]), s[4])
 		s[0] = status<<32 | uint64(len(in.left))
 	})
@@ -79,6 +81,7 @@ func (in *instance) writePair(m api.Module, ptr uint32, first, second int64) {
 }
 
 func (in *instance) take(m api.Module, ptr uint32) {
+	in.charge(uint64(len(in.left)) / bytesMoved)
 	if !m.Memory().Write(ptr, in.left) {
 		in.stop(errOutside)
 	}

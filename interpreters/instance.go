@@ -47,6 +47,7 @@ type instance struct {
 	run            run    // what runs
 	stopped        error  // why the host has stopped the guest
 	ticks          uint64 // left of the fuel
+	charged        uint64 // units that the host's functions have taken since the last tick for them
 
 	files  map[uint32]struct{} // descriptors of those that the guest has opened
 	events events
@@ -229,11 +230,8 @@ func (in *instance) stop(cause error) {
 // moduleConfig grants what was asked for, and the real time and randomness.
 func (in *instance) moduleConfig(args []string) wazero.ModuleConfig {
 	c := wazero.NewModuleConfig().WithName("").WithStartFunctions().WithArgs(args...).
-		WithSysWalltime().WithNanotime(monotonic, sys.ClockResolution(time.Microsecond)).WithRandSource(randomness{}).
-		WithStderr(in.stderr)
-	if in.config.Stdout != nil {
-		c = c.WithStdout(in.config.Stdout)
-	}
+		WithSysWalltime().WithNanotime(monotonic, sys.ClockResolution(time.Microsecond)).WithRandSource(randomness{in}).
+		WithStdout(output{in, in.config.Stdout}).WithStderr(output{in, in.stderr})
 	if in.config.Stdin != nil {
 		c = c.WithStdin(&stdin{in, in.config.Stdin})
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/interpreters/internal/meter"
 	"github.com/seed7d1be1d5/concurrent/ipc/abi"
 )
 
@@ -24,6 +25,22 @@ func (in *instance) tick() {
 	if time.Since(in.run.resumed) > slice {
 		runtime.Gosched()
 		in.run.resumed = time.Now()
+	}
+}
+
+// Units, as package meter counts them, of what the host's functions do. A call of one has cost as much as 16 to a tick already.
+const (
+	unitsOfCall = meter.DefaultEvery / 16 // of one more thing to do in a call
+
+	bytesMade  = 4  // random bytes for a unit, and bytes of values that are looked at
+	bytesMoved = 64 // bytes for a unit that are copied
+)
+
+// charge counts units that a function of the host is about to work for the guest, and ticks for them: however much a guest has the host do in one call, it
+// pays for it and can be stopped.
+func (in *instance) charge(units uint64) {
+	for in.charged += units; in.charged >= meter.DefaultEvery; in.charged -= meter.DefaultEvery {
+		in.tick()
 	}
 }
 

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/tetratelabs/wazero"
@@ -34,41 +36,42 @@ func offerWASI(ctx context.Context, r wazero.Runtime) error {
 	if err != nil {
 		return err
 	}
-	original := func(name string) api.GoModuleFunction {
-		return compiled.ExportedFunctions()[name].GoFunction().(api.GoModuleFunction)
-	}
+	functions := compiled.ExportedFunctions()
+	original := func(name string) api.GoModuleFunction { return functions[name].GoFunction().(api.GoModuleFunction) }
 	b := r.NewHostModuleBuilder(wasi_snapshot_preview1.ModuleName)
-	wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(b)
-	read, status := original("fd_read"), original("fd_fdstat_get")
-	open, closing, renumber := original("path_open"), original("fd_close"), original("fd_renumber")
-	override := func(name string, params int, f api.GoModuleFunc) {
-		b.NewFunctionBuilder().WithGoModuleFunction(f, words(params), []api.ValueType{i32}).Export(name)
+	offer := func(name string, f api.GoModuleFunction) {
+		b.NewFunctionBuilder().WithGoModuleFunction(f, functions[name].ParamTypes(), functions[name].ResultTypes()).Export(name)
 	}
-	override("poll_oneoff", 4, pollOneoff)
-	override("fd_read", 4, func(ctx context.Context, m api.Module, s []uint64) {
+	for _, name := range slices.Sorted(maps.Keys(functions)) {
+		offer(name, promptly(name, original(name)))
+	}
+	read, status := promptly("fd_read", original("fd_read")), original("fd_fdstat_get")
+	open, closing, renumber := promptly("path_open", original("path_open")), original("fd_close"), original("fd_renumber")
+	offer("poll_oneoff", api.GoModuleFunc(pollOneoff))
+	offer("fd_read", api.GoModuleFunc(func(ctx context.Context, m api.Module, s []uint64) {
 		if uint32(s[0]) == abi.Events {
 			s[0] = instanceOf(ctx).readEvents(m.Memory(), uint32(s[1]), uint32(s[2]), uint32(s[3]))
 			return
 		}
 		read.Call(ctx, m, s)
-	})
-	override("fd_fdstat_get", 2, func(ctx context.Context, m api.Module, s []uint64) {
+	}))
+	offer("fd_fdstat_get", api.GoModuleFunc(func(ctx context.Context, m api.Module, s []uint64) {
 		if uint32(s[0]) == abi.Events {
 			s[0] = eventsStatus(m.Memory(), uint32(s[1]))
 			return
 		}
 		status.Call(ctx, m, s)
-	})
-	b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(func(ctx context.Context, m api.Module, s []uint64) {
+	}))
+	offer("path_open", api.GoModuleFunc(func(ctx context.Context, m api.Module, s []uint64) {
 		instanceOf(ctx).openFile(m.Memory(), s, func() { open.Call(ctx, m, s) })
-	}), []api.ValueType{i32, i32, i32, i32, i32, i64, i64, i32, i32}, words(1)).Export("path_open")
-	override("fd_close", 1, func(ctx context.Context, m api.Module, s []uint64) {
+	}))
+	offer("fd_close", api.GoModuleFunc(func(ctx context.Context, m api.Module, s []uint64) {
 		fd := uint32(s[0])
 		if closing.Call(ctx, m, s); s[0] == errnoSuccess {
 			delete(instanceOf(ctx).files, fd)
 		}
-	})
-	override("fd_renumber", 2, func(ctx context.Context, m api.Module, s []uint64) {
+	}))
+	offer("fd_renumber", api.GoModuleFunc(func(ctx context.Context, m api.Module, s []uint64) {
 		from, to := uint32(s[0]), uint32(s[1])
 		if to >= maxDescriptor { // wazero's table would have a place for each one below
 			s[0] = errnoBadf
@@ -79,12 +82,38 @@ func offerWASI(ctx context.Context, r wazero.Runtime) error {
 			delete(files, from)
 			files[to] = struct{}{}
 		}
-	})
-	b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(func(_ context.Context, _ api.Module, s []uint64) {
+	}))
+	offer("proc_exit", api.GoModuleFunc(func(_ context.Context, _ api.Module, s []uint64) {
 		panic(sys.NewExitError(uint32(s[0]))) // and no more: the module is closed by who called it
-	}), words(1), nil).Export("proc_exit")
+	}))
 	_, err = b.Instantiate(ctx)
 	return err
+}
+
+// maxBuffers is how many buffers a guest may read into or write from at once: IOV_MAX of Linux.
+const maxBuffers = 1 << 10
+
+// promptly is a function of WASI that does not begin for a guest that is to be stopped, nor with more than it can soon be done with: a call of the
+// host is not interrupted, and some are long if a guest wants them to be.
+func promptly(name string, f api.GoModuleFunction) api.GoModuleFunction {
+	switch name {
+	case "clock_time_get": // is short, and called all the time
+		return f
+	case "fd_read", "fd_pread", "fd_write", "fd_pwrite":
+		return api.GoModuleFunc(func(ctx context.Context, m api.Module, s []uint64) {
+			if uint32(s[2]) > maxBuffers {
+				s[0] = errnoInval
+				return
+			}
+			instanceOf(ctx).obey()
+			f.Call(ctx, m, s)
+		})
+	default:
+		return api.GoModuleFunc(func(ctx context.Context, m api.Module, s []uint64) {
+			instanceOf(ctx).obey()
+			f.Call(ctx, m, s)
+		})
+	}
 }
 
 func words(n int) []api.ValueType {
@@ -258,6 +287,11 @@ var clockStart = time.Now()
 func monotonic() int64 { return int64(time.Since(clockStart)) }
 
 // randomness is the system's, and never fails.
-type randomness struct{}
+type randomness struct{ in *instance }
 
-func (randomness) Read(p []byte) (int, error) { return rand.Read(p) }
+// Read is called by wazero, in the goroutine that runs the guest, until it has all that it wants. It does not return if the guest is stopped.
+func (r randomness) Read(p []byte) (int, error) {
+	p = p[:min(len(p), readAhead)]
+	r.in.charge(uint64(len(p)) / bytesMade)
+	return rand.Read(p)
+}

@@ -3,6 +3,8 @@ package interpreters_test
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -68,6 +70,33 @@ func TestTheFilesOfAGuestAreBounded(t *testing.T) {
 	moved, err := interpreters.Call(within(t), ip, futures.Declare[any, []int]("high descriptors"), nil)
 	require.NoError(t, err)
 	assert.Equal(t, []int{20}, moved)
+}
+
+// A call of the host counts once, whatever it is told to do.
+func TestWhatTheHostDoesForAGuestIsPaidFor(t *testing.T) {
+	img := hostile(t)
+	for _, breach := range []string{"much randomness", "many buffers", "host calls of much"} {
+		t.Run(breach, func(t *testing.T) {
+			ip := createWith(t, img, interpreters.Config{Fuel: 1000})
+			_, err := interpreters.Call(within(t), ip, futures.Declare[any, any](breach), nil)
+			assert.ErrorIs(t, err, interpreters.ErrOutOfFuel)
+		})
+	}
+}
+
+func TestAnOutputThatIsAFileIsOnlyWrittenTo(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	require.NoError(t, err)
+	defer f.Close()
+	_, err = f.WriteString("of the host")
+	require.NoError(t, err)
+	ip := createWith(t, hostile(t), interpreters.Config{Stdout: f})
+	could, err := interpreters.Call(within(t), ip, futures.Declare[any, []string]("more of the output"), nil)
+	require.NoError(t, err)
+	assert.Empty(t, could)
+	text, err := os.ReadFile(f.Name())
+	require.NoError(t, err)
+	assert.Equal(t, "of the host", string(text))
 }
 
 func TestAGuestWithAWrongBufferDies(t *testing.T) {

@@ -53,6 +53,21 @@ func fdClose(fd int32) uint32
 //go:wasmimport wasi_snapshot_preview1 fd_renumber
 func fdRenumber(from, to int32) uint32
 
+//go:wasmimport wasi_snapshot_preview1 random_get
+func randomGet(p uintptr32, size uint32) uint32
+
+//go:wasmimport wasi_snapshot_preview1 fd_write
+func fdWrite(fd int32, buffers uintptr32, n uint32, written uintptr32) uint32
+
+//go:wasmimport wasi_snapshot_preview1 fd_pread
+func fdPread(fd int32, buffers uintptr32, n uint32, offset uint64, read uintptr32) uint32
+
+//go:wasmimport wasi_snapshot_preview1 fd_seek
+func fdSeek(fd int32, offset int64, whence uint32, result uintptr32) uint32
+
+//go:wasmimport wasi_snapshot_preview1 fd_filestat_set_size
+func fdSetSize(fd int32, size uint64) uint32
+
 type uintptr32 = uint32
 
 // outside is an address that no memory of less than 4 GiB has.
@@ -124,6 +139,48 @@ var breaches = []struct {
 		b, _ := ipc.AppendValue([]byte{abi.AnswerValue}, &opened)
 		return answer(b)
 	}},
+	{"much randomness", func() uint64 {
+		b := make([]byte, 32<<20)
+		for range 20 {
+			randomGet(at(unsafe.Pointer(&b[0])), uint32(len(b)))
+		}
+		return nothing()
+	}},
+	{"many buffers", func() uint64 {
+		var n uint32
+		b := make([]buffer32, 2000)
+		if fdWrite(1, at(unsafe.Pointer(&b[0])), 2000, at(unsafe.Pointer(&n))) == 0 {
+			return answer(nil)
+		}
+		for range 20 {
+			fdWrite(2, at(unsafe.Pointer(&b[0])), 1000, at(unsafe.Pointer(&n)))
+		}
+		return nothing()
+	}},
+	{"host calls of much", func() uint64 {
+		b := make([]byte, 32<<20)
+		for range 20 {
+			hostCall(0, 0, at(unsafe.Pointer(&b[0])), uint32(len(b)))
+		}
+		return nothing()
+	}},
+	{"more of the output", func() uint64 { // than to write to it
+		b := make([]byte, 100)
+		v := buffer32{at(unsafe.Pointer(&b[0])), uint32(len(b))}
+		var n uint64
+		could := []string{}
+		if fdPread(1, at(unsafe.Pointer(&v)), 1, 0, at(unsafe.Pointer(&n))) == 0 {
+			could = append(could, "read "+string(b[:n]))
+		}
+		if fdSeek(1, 0, 0, at(unsafe.Pointer(&n))) == 0 {
+			could = append(could, "seek")
+		}
+		if fdSetSize(1, 0) == 0 {
+			could = append(could, "cut")
+		}
+		b, _ = ipc.AppendValue([]byte{abi.AnswerValue}, &could)
+		return answer(b)
+	}},
 	{"high descriptors", func() uint64 {
 		fd, ok := openFile()
 		if !ok {
@@ -149,6 +206,8 @@ func openFile() (fd int32, ok bool) {
 }
 
 func at(p unsafe.Pointer) uintptr32 { return uint32(uintptr(p)) }
+
+type buffer32 struct{ p, size uintptr32 }
 
 func answer(b []byte) uint64 {
 	kept = b
