@@ -73,7 +73,11 @@ func (in *instance) receive(function string, result any) (fatal, err error) {
 		return nil, ipc.DecodeValue(answer[1:], result)
 	}
 	var failure ipc.Failure
-	if err := ipc.DecodeValue(answer[1:], &failure); err != nil {
+	err = errLongFailure
+	if len(answer)-1 <= ipc.MaxEnvelope {
+		err = ipc.DecodeValue(answer[1:], &failure)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%w: the guest's failure: %w", ErrInterpreter, err)
 	}
 	err = failure.Err(function)
@@ -84,6 +88,9 @@ func (in *instance) receive(function string, result any) (fatal, err error) {
 	}
 	return nil, err
 }
+
+// errLongFailure is of a failure that no honest guest makes: it would cost the host many times its size.
+var errLongFailure = fmt.Errorf("it takes more than %d bytes", ipc.MaxEnvelope)
 
 // explain adds the cause of a done ctx where the function failed because of it: the guest does not know it.
 func (in *instance) explain(task *futures.TaskError) {

@@ -266,6 +266,9 @@ func (c *code) parseOffer(encoded []byte) (*offer, error) {
 	if o := c.offer.Load(); o != nil && o.encoded == string(encoded) {
 		return o, nil
 	}
+	if len(encoded) > ipc.MaxHello { // one byte can stand for a whole function
+		return nil, fmt.Errorf("%w: hello of %d bytes, at most %d are possible", ErrImage, len(encoded), ipc.MaxHello)
+	}
 	var hello abi.Hello
 	if err := ipc.DecodeValue(encoded, &hello); err != nil {
 		return nil, fmt.Errorf("%w: hello: %w", ErrImage, err)

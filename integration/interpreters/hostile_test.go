@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -97,6 +98,27 @@ func TestAnOutputThatIsAFileIsOnlyWrittenTo(t *testing.T) {
 	text, err := os.ReadFile(f.Name())
 	require.NoError(t, err)
 	assert.Equal(t, "of the host", string(text))
+}
+
+// What a guest says is decoded into what takes many times as much.
+func TestWhatAGuestSaysCostsTheHostLittle(t *testing.T) {
+	img := hostile(t)
+	ip := createWith(t, img, interpreters.Config{})
+	allocated := func(f func()) int {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		f()
+		runtime.ReadMemStats(&after)
+		return int(after.TotalAlloc - before.TotalAlloc)
+	}
+	assert.Less(t, allocated(func() {
+		_, err := interpreters.Call(within(t), ip, futures.Declare[any, any]("failure long"), nil)
+		assert.ErrorContains(t, err, "the guest's failure")
+	}), 200<<20, "most of it is the guest's memory")
+	assert.Less(t, allocated(func() {
+		_, err := interpreters.Create(within(t), img, interpreters.Config{Env: []string{"HELLO=long"}})
+		assert.ErrorIs(t, err, interpreters.ErrImage)
+	}), 200<<20)
 }
 
 func TestAGuestWithAWrongBufferDies(t *testing.T) {

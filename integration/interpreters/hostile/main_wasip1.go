@@ -88,6 +88,9 @@ var breaches = []struct {
 		b, _ := ipc.AppendValue([]byte{abi.AnswerFailure}, &ipc.Failure{Kind: "strange", Message: strings.Repeat("x", 1<<20)})
 		return answer(b)
 	}},
+	{"failure long", func() uint64 { // of empty texts, which take more room than their byte
+		return answer(long("\x01\x81\xa5codes", 0xa0))
+	}},
 	{"made-up queue", func() uint64 { return answer(ipc.AppendQueue([]byte{abi.AnswerValue}, 1)) }},
 	{"serve outside", func() uint64 { serve(outside, 100); return 0 }},
 	{"serve nothing", func() uint64 { serve(0, 0); return 0 }},
@@ -198,6 +201,16 @@ var breaches = []struct {
 	}},
 }
 
+// long is the head and an array of 16 Mi elements of a byte each.
+func long(head string, element byte) []byte {
+	head += "\xdd\x01\x00\x00\x00"
+	b := make([]byte, len(head)+16<<20)
+	for i := copy(b, head); i < len(b); i++ {
+		b[i] = element
+	}
+	return b
+}
+
 // openFile opens "file" in the folder that was granted.
 func openFile() (fd int32, ok bool) {
 	name := []byte("file")
@@ -250,6 +263,8 @@ func main() {
 		encoded = []byte{0xc1}
 	case "version":
 		encoded, _ = ipc.AppendValue(nil, &abi.Hello{ABI: 99})
+	case "long": // of empty functions
+		encoded = long("\x82\xa3abi\x01\xa9functions", 0x80)
 	case "outside":
 		serve(outside, 8)
 	case "return":
