@@ -11,8 +11,10 @@ import (
 	"slices"
 )
 
-// maxGap is how many zeros may be written out for one segment less.
+// maxGap is how many zeros may be written out for one segment less. All together may not make the module more than twice as long, and freeZeros.
 const maxGap = 1 << 10
+
+const freeZeros = 1 << 20
 
 // Sections of a module, by their ids.
 const (
@@ -54,7 +56,7 @@ func merge(module []byte) ([]byte, error) {
 			if err != nil {
 				return nil, err
 			}
-			return slices.Concat(module[:len(module)-len(rest)], encode(join(data)), rest[1+n+int(size):]), nil
+			return slices.Concat(module[:len(module)-len(rest)], encode(join(data, freeZeros+len(module))), rest[1+n+int(size):]), nil
 		}
 		rest = rest[1+n+int(size):]
 	}
@@ -108,13 +110,15 @@ func parse(body []byte) ([]segment, error) {
 	return all, nil
 }
 
-// join makes one segment of those that are near to each other.
-func join(all []segment) (joined []segment) {
+// join makes one segment of those that are near to each other, as long as the zeros between them are no more than so many.
+func join(all []segment, zeros int) (joined []segment) {
 	for _, s := range all {
-		if last := len(joined) - 1; last >= 0 && uint64(s.at)-joined[last].end() <= maxGap {
-			gap := uint64(s.at) - joined[last].end()
-			joined[last].bytes = append(append(joined[last].bytes, make([]byte, gap)...), s.bytes...)
-			continue
+		if last := len(joined) - 1; last >= 0 {
+			if gap := uint64(s.at) - joined[last].end(); gap <= min(maxGap, uint64(zeros)) {
+				joined[last].bytes = append(append(joined[last].bytes, make([]byte, gap)...), s.bytes...)
+				zeros -= int(gap)
+				continue
+			}
 		}
 		joined = append(joined, segment{s.at, slices.Clone(s.bytes)})
 	}

@@ -33,6 +33,19 @@ func memory(t *testing.T, m []byte, size int) ([]byte, int) {
 	return b, len(all)
 }
 
+func TestMergingDoesNotBlowUpAModule(t *testing.T) {
+	var all []segment
+	for i := range uint32(10_000) {
+		all = append(all, segment{i * 1000, []byte{1}})
+	}
+	before := module(nil, all...)
+	after := Merge(before)
+	assert.Less(t, len(after), 2*len(before)+freeZeros+1000)
+	want, _ := memory(t, before, 10_000_000)
+	got, _ := memory(t, after, 10_000_000)
+	require.True(t, slices.Equal(want, got))
+}
+
 func TestMergedSegmentsHoldTheSame(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
