@@ -219,6 +219,13 @@ func (p *InterpreterPoolExecutor) next() *job {
 	}
 }
 
+// over reports whether no call is left, and none will come: then no interpreter is worth its creation.
+func (p *InterpreterPoolExecutor) over() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.refusal != nil && p.queue.Len() == 0
+}
+
 // refuse closes the pool to new calls. The first reason stays, except that being broken outdoes being shut down. What becomes of the
 // calls that wait is up to disposal, which must not run their callbacks itself.
 func (p *InterpreterPoolExecutor) refuse(why error, disposal func(futures.Call, error)) {
@@ -311,7 +318,7 @@ func (p *InterpreterPoolExecutor) serve(number int) {
 			p.end()
 		}
 	}()
-	for w.ready() {
+	for !p.over() && w.ready() {
 		j := p.next()
 		if j == nil {
 			break

@@ -62,6 +62,31 @@ func TestWorkersKeepTheirState(t *testing.T) { // I4
 	}
 }
 
+func TestNoInterpreterIsCreatedWhenNothingIsLeftToDo(t *testing.T) {
+	began, release := make(chan struct{}), make(chan struct{})
+	created := 0
+	granted := futures.NewFunc("tasks.Granted", func(_ context.Context, text string) (string, error) {
+		if text == "initializer" {
+			created++
+			return "", nil
+		}
+		close(began)
+		<-release
+		return "", nil
+	})
+	pool := newPool(t, interpreters.PoolConfig{MaxWorkers: 1, MaxTasksPerInterpreter: 1, Initializer: futures.Bind(tasks.AskHost, "initializer"),
+		Interpreter: interpreters.Config{HostFuncs: []futures.Callable{granted}}})
+	last := futures.Submit(within(t), pool, tasks.AskHost, "")
+	<-began
+	gone, cancel := context.WithCancel(context.Background())
+	cancel()
+	require.ErrorIs(t, pool.Shutdown(gone), context.Canceled, "it has only begun")
+	close(release)
+	require.NoError(t, last.Err(within(t)))
+	require.NoError(t, pool.Close())
+	assert.Equal(t, 1, created)
+}
+
 func TestACallThatKillsItsInterpreterFailsAlone(t *testing.T) {
 	pool := newPool(t, interpreters.PoolConfig{MaxWorkers: 1, Initializer: futures.Bind(tasks.SetGlobal, "x"), Interpreter: interpreters.Config{Grace: time.Millisecond}})
 	before := len(interpreters.ListAll())
