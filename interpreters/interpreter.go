@@ -63,6 +63,13 @@ func (ip *Interpreter) IsRunning() bool {
 	return ip.state == busy
 }
 
+// isGone reports whether it is closed or has died.
+func (ip *Interpreter) isGone() bool {
+	ip.mu.Lock()
+	defer ip.mu.Unlock()
+	return ip.closed || ip.state == gone
+}
+
 // begin claims the interpreter for a call. It is ended by finish.
 func (ip *Interpreter) begin() (*instance, error) {
 	ip.mu.Lock()

@@ -226,6 +226,12 @@ func (p *InterpreterPoolExecutor) over() bool {
 	return p.refusal != nil && p.queue.Len() == 0
 }
 
+func (p *InterpreterPoolExecutor) refused() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.refusal
+}
+
 // refuse closes the pool to new calls. The first reason stays, except that being broken outdoes being shut down. What becomes of the
 // calls that wait is up to disposal, which must not run their callbacks itself.
 func (p *InterpreterPoolExecutor) refuse(why error, disposal func(futures.Call, error)) {
@@ -384,6 +390,13 @@ func (w *poolWorker) run(c futures.Call) {
 	ctx := pprof.WithLabels(context.WithValue(c.Context(), ownerKey{}, w.pool), w.labels)
 	var err error
 	for left := c.Retries(); ; left-- {
+		if w.ip.isGone() { // closed or killed by somebody else, who has it from ListAll
+			w.retire()
+			if !w.ready() {
+				err = w.pool.refused()
+				break
+			}
+		}
 		w.calls++
 		err = w.ip.call(ctx, c.Func(), c.Arg(), c.Out(), c.Timeout())
 		var died *Died

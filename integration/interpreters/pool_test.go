@@ -62,6 +62,25 @@ func TestWorkersKeepTheirState(t *testing.T) { // I4
 	}
 }
 
+// The interpreters of a pool are in ListAll, for anybody to close.
+func TestAnIdleInterpreterOfAPoolThatIsEndedIsReplaced(t *testing.T) {
+	pool := newPool(t, interpreters.PoolConfig{MaxWorkers: 1})
+	for name, end := range map[string]func(*interpreters.Interpreter){
+		"close": func(ip *interpreters.Interpreter) { assert.NoError(t, ip.Close()) },
+		"kill":  func(ip *interpreters.Interpreter) { ip.Kill(nil) },
+	} {
+		id, err := futures.Submit(within(t), pool, tasks.Self, struct{}{}).Result(within(t))
+		require.NoError(t, err)
+		ip, err := interpreters.Lookup(id)
+		require.NoError(t, err)
+		require.Eventually(t, func() bool { return !ip.IsRunning() }, patience, time.Millisecond)
+		end(ip)
+		other, err := futures.Submit(within(t), pool, tasks.Self, struct{}{}).Result(within(t))
+		require.NoError(t, err, name)
+		assert.NotEqual(t, id, other)
+	}
+}
+
 func TestNoInterpreterIsCreatedWhenNothingIsLeftToDo(t *testing.T) {
 	began, release := make(chan struct{}), make(chan struct{})
 	created := 0
