@@ -16,7 +16,6 @@ func Create(ctx context.Context, image *Image, config Config) (*Interpreter, err
 		image.release()
 		return nil, err
 	}
-	registry.add(ip)
 	return ip, nil
 }
 
@@ -32,9 +31,10 @@ func (i *Image) create(ctx context.Context, config Config) (*Interpreter, error)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	ip := &Interpreter{id: registry.nextID()}
+	ip := newInterpreter()
 	in, err := newInstance(ctx, ip, i.code, config, []string{"guest"})
 	if err != nil {
+		ip.forget()
 		return nil, err
 	}
 	if err := in.start(); err != nil {
@@ -44,9 +44,14 @@ func (i *Image) create(ctx context.Context, config Config) (*Interpreter, error)
 				err = errReturned // which is how Go's main returns
 			}
 		}
+		ip.forget()
 		in.close()
 		return nil, err
 	}
-	ip.instance = in
+	if killed := ip.serves(in); killed != nil {
+		ip.forget()
+		in.close()
+		return nil, autopsy(ip.id, errKilled, killed, in.stderr.String())
+	}
 	return ip, nil
 }

@@ -36,6 +36,7 @@ func offerHost(ctx context.Context, r wazero.Runtime) error {
 		in.charge((uint64(uint32(s[1])) + uint64(uint32(s[3]))) / bytesMade)
 		name, arg := in.read(m, s[0], s[1]), in.read(m, s[2], s[3])
 		in.left = in.callHost(string(name), arg)
+		in.obey() // the function may have taken long, or have killed it
 		s[0] = uint64(len(in.left))
 	})
 	offer("queue_put", []api.ValueType{i64, i32, i32, i32, i64}, []api.ValueType{i64}, func(in *instance, m api.Module, s []uint64) {

@@ -83,6 +83,9 @@ func newInstance(ctx context.Context, owner *Interpreter, c *code, config Config
 	in.port = newQueuePort(id, int64(config.MemoryLimit), func(ticket uint64) { in.events.post(abi.EventTicket, ticket) }, func(ticket uint64) { in.events.retract(abi.EventTicket, ticket) })
 	in.ctx = experimental.WithMemoryAllocator(context.WithValue(context.Background(), instanceKey{}, in), in.memory)
 	in.begin(ctx, 0)
+	owner.mu.Lock()
+	owner.instance = in // to be killed
+	owner.mu.Unlock()
 	module, err := c.runtime.InstantiateModule(in.ctx, c.module, in.moduleConfig(args))
 	if err != nil {
 		in.port.close()

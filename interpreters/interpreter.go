@@ -42,6 +42,28 @@ const (
 // mainInterpreter is this program. It is busy for ever.
 var mainInterpreter = &Interpreter{state: busy}
 
+// newInterpreter is one that runs its first code, in which a function of the host may already ask who runs.
+func newInterpreter() *Interpreter { return &Interpreter{id: registry.nextID(), state: busy} }
+
+// serves ends the first run of an interpreter that exists and can be called from now on, unless it was killed in it.
+func (ip *Interpreter) serves(in *instance) (killed error) {
+	ip.mu.Lock()
+	defer ip.mu.Unlock()
+	if cause := in.kill.Load(); cause != nil {
+		return *cause
+	}
+	registry.add(ip)
+	ip.state = idle
+	return nil
+}
+
+// forget is the end of an interpreter that never could be called, for whoever has it from GetCurrent.
+func (ip *Interpreter) forget() {
+	ip.mu.Lock()
+	defer ip.mu.Unlock()
+	ip.closed, ip.state, ip.instance = true, gone, nil
+}
+
 // ID is the interpreter's number: 0 is the main one, and none is used twice (row N1).
 func (ip *Interpreter) ID() int64 { return ip.id }
 

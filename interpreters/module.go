@@ -31,7 +31,9 @@ func ExecModule(ctx context.Context, image *Image, config Config, args ...string
 	if len(args) == 0 {
 		args = []string{"guest"}
 	}
-	in, err := newInstance(ctx, &Interpreter{id: registry.nextID()}, image.code, config, args)
+	ip := newInterpreter()
+	defer ip.forget()
+	in, err := newInstance(ctx, ip, image.code, config, args)
 	if err != nil {
 		return err
 	}

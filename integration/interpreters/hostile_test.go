@@ -100,6 +100,46 @@ func TestAnOutputThatIsAFileIsOnlyWrittenTo(t *testing.T) {
 	assert.Equal(t, "of the host", string(text))
 }
 
+// A guest may call functions of the host before it serves, and these may do to its interpreter what they like.
+func TestAGuestCanBeKilledAsItBegins(t *testing.T) {
+	img := hostile(t)
+	sentinel := errors.New("not this one")
+	before := interpreters.ListAll()
+	for name, do := range map[string]func(context.Context, *interpreters.Interpreter) error{
+		"kill":  func(_ context.Context, ip *interpreters.Interpreter) error { ip.Kill(sentinel); return nil },
+		"close": func(_ context.Context, ip *interpreters.Interpreter) error { return ip.Close() },
+		"call": func(ctx context.Context, ip *interpreters.Interpreter) error {
+			_, err := interpreters.Call(ctx, ip, futures.Declare[any, any]("polls"), nil)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var current *interpreters.Interpreter
+			var err error
+			ask := futures.NewFunc("ask", func(ctx context.Context, _ any) (any, error) {
+				current = interpreters.GetCurrent(ctx)
+				assert.True(t, current.IsRunning())
+				err = do(ctx, current)
+				return nil, nil
+			})
+			config := interpreters.Config{Env: []string{"HELLO=ask"}, HostFuncs: []futures.Callable{ask}}
+			ip, failed := interpreters.Create(within(t), img, config)
+			if name == "kill" {
+				require.ErrorIs(t, failed, sentinel)
+				assert.False(t, current.IsRunning())
+				assert.ErrorIs(t, current.Close(), interpreters.ErrNotFound)
+				assert.ErrorIs(t, interpreters.ExecModule(within(t), img, config), sentinel)
+				return
+			}
+			require.NoError(t, failed)
+			assert.ErrorIs(t, err, interpreters.ErrRunning)
+			assert.Same(t, ip, current)
+			assert.NoError(t, ip.Close())
+		})
+	}
+	assert.Equal(t, before, interpreters.ListAll())
+}
+
 // What a guest says is decoded into what takes many times as much.
 func TestWhatAGuestSaysCostsTheHostLittle(t *testing.T) {
 	img := hostile(t)
