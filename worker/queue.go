@@ -3,7 +3,9 @@ package worker
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
+	"weak"
 
 	"github.com/seed7d1be1d5/concurrent/ipc/abi"
 )
@@ -14,26 +16,36 @@ import (
 //
 // While one goroutine of an interpreter waits, the others run; a wait ends with its ctx, and loses no item. The errors are those of an
 // *interpreters.Queue, and match the same sentinels.
-type Queue struct{ id int64 }
-
-// handles are those that were made, by id.
-var handles struct {
-	sync.Mutex
-	byID map[int64]*Queue
+type Queue struct {
+	id int64
+	_  *byte // so that it is not allocated together with others, and lives on with them
 }
+
+// handles are those that somebody has, by id. A program may see any number of queues, one for each answer it waits for, say.
+var handles = struct {
+	sync.Mutex
+	byID map[int64]weak.Pointer[Queue]
+}{byID: map[int64]weak.Pointer[Queue]{}}
 
 func handle(id int64) *Queue {
 	handles.Lock()
 	defer handles.Unlock()
-	q := handles.byID[id]
-	if q == nil {
-		q = &Queue{id}
-		if handles.byID == nil {
-			handles.byID = map[int64]*Queue{}
-		}
-		handles.byID[id] = q
+	if q := handles.byID[id].Value(); q != nil {
+		return q
 	}
+	q := &Queue{id: id}
+	handles.byID[id] = weak.Make(q)
+	runtime.AddCleanup(q, forgetHandle, id)
 	return q
+}
+
+// forgetHandle is called when nobody has the handle any more, and there may be another one since.
+func forgetHandle(id int64) {
+	handles.Lock()
+	defer handles.Unlock()
+	if handles.byID[id].Value() == nil {
+		delete(handles.byID, id)
+	}
 }
 
 // QueueOf is the handle of a queue: what a Func takes that is to use q.
