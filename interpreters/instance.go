@@ -136,10 +136,11 @@ func (in *instance) begin(ctx context.Context, grace time.Duration) {
 	in.port.wake()
 }
 
-// end is called when the guest does not run any more. What the call was for is not kept.
+// end is called when the guest does not run any more. What the call was for is not kept; what is left to be taken is, since a goroutine of the guest may be
+// about to, and goes on with the next call.
 func (in *instance) end() {
 	in.port.sleep()
-	in.run.ctx, in.given, in.left = nil, nil, nil
+	in.run.ctx, in.given = nil, nil
 	if in.roomSize > keepRoom {
 		in.roomSize = 0
 	}

@@ -100,6 +100,17 @@ func TestAnOutputThatIsAFileIsOnlyWrittenTo(t *testing.T) {
 	assert.Equal(t, "of the host", string(text))
 }
 
+// A goroutine that makes room for what was left may have to wait, and the call be over meanwhile.
+func TestWhatWasLeftInOneCallIsTakenInAnother(t *testing.T) {
+	ask := futures.NewFunc("ask", func(context.Context, any) (string, error) { return "text", nil })
+	ip := createWith(t, hostile(t), interpreters.Config{HostFuncs: []futures.Callable{ask}})
+	_, err := interpreters.Call(within(t), ip, futures.Declare[any, any]("ask"), nil)
+	require.NoError(t, err)
+	text, err := interpreters.Call(within(t), ip, futures.Declare[any, string]("take"), nil)
+	require.NoError(t, err)
+	assert.Equal(t, "text", text)
+}
+
 // A guest may call functions of the host before it serves, and these may do to its interpreter what they like.
 func TestAGuestCanBeKilledAsItBegins(t *testing.T) {
 	img := hostile(t)

@@ -125,6 +125,12 @@ var breaches = []struct {
 		pollOneoff(p, p, 1, p)
 		return nothing()
 	}},
+	{"ask", func() uint64 { ask(); return nothing() }},
+	{"take", func() uint64 {
+		b := make([]byte, 6)
+		take(at(unsafe.Pointer(&b[0])))
+		return answer(b)
+	}},
 	{"files", func() uint64 { // how many can be open, and how many more when one was closed
 		opened := [2]int{}
 		last := int32(-1)
@@ -201,6 +207,12 @@ var breaches = []struct {
 	}},
 }
 
+// ask calls a function that was granted, and leaves its answer.
+func ask() {
+	name, arg := []byte("ask"), []byte{0xc0}
+	hostCall(at(unsafe.Pointer(&name[0])), uint32(len(name)), at(unsafe.Pointer(&arg[0])), uint32(len(arg)))
+}
+
 // long is the head and an array of 16 Mi elements of a byte each.
 func long(head string, element byte) []byte {
 	head += "\xdd\x01\x00\x00\x00"
@@ -268,8 +280,7 @@ func main() {
 	case "outside":
 		serve(outside, 8)
 	case "ask":
-		name, arg := []byte("ask"), []byte{0xc0}
-		hostCall(at(unsafe.Pointer(&name[0])), uint32(len(name)), at(unsafe.Pointer(&arg[0])), uint32(len(arg)))
+		ask()
 	case "return":
 		return
 	case "exit":
