@@ -95,12 +95,19 @@ func rules(box *Sandbox, lock uint32) []rule {
 			list = append(list, rule{name, anyhow})
 		}
 	}
-	list = append(list, rule{"socketpair", oneOf(0, unix.AF_UNIX)})
+	// Not of datagrams: who has such a pair can send to any address, and a socket of the machine is a path that landlock does not know.
+	list = append(list, rule{"socketpair", []alternative{pair(unix.SOCK_STREAM), pair(unix.SOCK_SEQPACKET)}})
 	if !box.Network { // event loops wake themselves through a pair
 		list = append(list, rule{"recvfrom", anyhow}, rule{"shutdown", anyhow}, rule{"getsockopt", anyhow},
 			rule{"sendto", []alternative{{{arg: 4, mask: all}, {arg: 4, high: true, mask: all}}}}) // to its peer, and not to an address
 	}
 	return list
+}
+
+// pair is a pair of unix sockets of a type.
+func pair(kind uint32) alternative {
+	const kinds = 0xf // the rest of the argument are flags
+	return alternative{{arg: 0, mask: ^uint32(0), value: unix.AF_UNIX}, {arg: 1, mask: kinds, value: kind}}
 }
 
 // controls are what may be done by fcntl: all but having signals sent.
