@@ -147,6 +147,11 @@ var acts = map[string]func(scene) error{
 	"change a time":    func(s scene) error { return unix.Utimes(filepath.Join(s.Dir, "victim"), make([]unix.Timeval, 2)) },
 	"set an attribute": func(s scene) error { return unix.Setxattr(filepath.Join(s.Dir, "victim"), "user.x", []byte("y"), 0) },
 	"change the root":  func(s scene) error { return unix.Chroot(s.Dir) },
+	"take a terminal":  func(scene) error { return open("/dev/ptmx", unix.O_ACCMODE|unix.O_NOCTTY) }, // neither to read nor to write
+	"take a terminal by another call": func(scene) error {
+		fd, err := unix.Openat2(unix.AT_FDCWD, "/dev/ptmx", &unix.OpenHow{Flags: unix.O_ACCMODE | unix.O_NOCTTY | unix.O_CLOEXEC})
+		return closeFD(fd, err)
+	},
 	"mount": func(s scene) error {
 		return errors.Join(unix.Mount("none", s.Dir, "tmpfs", 0, ""), unix.Unmount(s.Dir, unix.MNT_DETACH))
 	},

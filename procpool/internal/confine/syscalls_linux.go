@@ -19,7 +19,7 @@ var allowed = []string{
 	"rt_sigreturn", "getpid", "gettid",
 
 	// files and descriptors
-	"readv", "writev", "pread64", "pwrite64", "preadv", "pwritev", "preadv2", "pwritev2", "close", "close_range", "open", "openat", "openat2", "creat",
+	"readv", "writev", "pread64", "pwrite64", "preadv", "pwritev", "preadv2", "pwritev2", "close", "close_range", "creat",
 	"access", "faccessat", "faccessat2", "stat", "lstat", "fstat", "newfstatat", "stat64", "lstat64", "fstat64", "fstatat64", "statx", "statfs",
 	"fstatfs", "statfs64", "fstatfs64", "lseek", "_llseek", "dup", "dup2", "dup3", "pipe", "pipe2", "poll", "ppoll", "ppoll_time64", "select", "_newselect",
 	"pselect6", "pselect6_time64", "epoll_create", "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait2", "eventfd", "eventfd2", "timerfd_create",
@@ -63,6 +63,7 @@ func rules(box *Sandbox, lock uint32) []rule {
 		// Go's scheduler interrupts a thread, nor has the kernel send one for it.
 		{"tgkill", oneOf(2, uint32(unix.SIGURG))},
 		{"kill", oneOf(1, 0)},
+		{"open", opening(1)}, {"openat", opening(2)},
 		{"fcntl", oneOf(1, controls...)}, {"fcntl64", oneOf(1, controls...)},
 		{"prlimit64", oneOf(0, 0)}, // of itself: another process of the same user could be crippled with it
 		{"setpgid", []alternative{{{arg: 0, mask: all}, {arg: 1, mask: all}}}},
@@ -104,6 +105,15 @@ func rules(box *Sandbox, lock uint32) []rule {
 	return list
 }
 
+// opening is to open a file for reading, for writing, or for both. There is a fourth way, for neither, which landlock takes no notice of: it opens any
+// device, and that alone may do something.
+func opening(flags uint32) (any []alternative) {
+	for _, mode := range []uint32{unix.O_RDONLY, unix.O_WRONLY, unix.O_RDWR} {
+		any = append(any, alternative{{arg: flags, mask: unix.O_ACCMODE, value: mode}})
+	}
+	return any
+}
+
 // pair is a pair of unix sockets of a type.
 func pair(kind uint32) alternative {
 	const kinds = 0xf // the rest of the argument are flags
@@ -124,6 +134,9 @@ const (
 	fioclex  = 0x5451
 )
 
+// replaced are those for which there are others that a filter can look into, or that it knows: their arguments lie in memory.
+var replaced = []string{"clone3", "openat2", "futex_wait", "futex_wake"}
+
 // filter is the whole, for this architecture. The error says what is missing.
 func filter(box *Sandbox, lock uint32) ([]unix.SockFilter, error) {
 	here, err := arch.GetInfo("")
@@ -143,7 +156,7 @@ func filter(box *Sandbox, lock uint32) ([]unix.SockFilter, error) {
 		}
 	}
 	absent := []uint32{}
-	for _, name := range []string{"clone3", "futex_wait", "futex_wake"} {
+	for _, name := range replaced {
 		if n, ok := here.SyscallNames[name]; ok {
 			absent = append(absent, uint32(n))
 		}
