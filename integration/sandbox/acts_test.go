@@ -195,6 +195,7 @@ var acts = map[string]func(scene) error{
 	"fork as its host does":   func(scene) error { return fork(unix.CLONE_NEWUTS) },
 	"fork with a user's room": func(scene) error { return fork(unix.CLONE_NEWUSER | unix.CLONE_NEWUTS) },
 	"leave the session":       func(scene) error { return copyOfItself(&syscall.SysProcAttr{Setsid: true}) },
+	"give its host a child":   func(scene) error { return sibling() },
 	"become a user":           func(scene) error { return raw(unix.SYS_SETUID, 1) },
 
 	// other processes
@@ -308,6 +309,17 @@ func fork(flags uintptr) error {
 		how.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 1}}
 	}
 	return copyOfItself(how)
+}
+
+// sibling starts a process whose parent is this one's parent, which has not asked for it and never waits for it.
+func sibling() error {
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = []string{copyVar + "=1"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_PARENT}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	return cmd.Process.Release()
 }
 
 // execInPlace replaces this process, in a copy of it if it may have one.

@@ -76,6 +76,7 @@ func TestWhatIsGrantedCanBeDoneAndNoMore(t *testing.T) {
 		}, true},
 		{"start a copy of itself", func(s scene, other string) box { return box{Exec: true} }, true},
 		{"new user namespace", func(s scene, other string) box { return box{Exec: true} }, false},
+		{"give its host a child", func(s scene, other string) box { return box{Exec: true} }, false},
 		{"take a terminal", func(s scene, other string) box { return box{Read: []string{"/dev"}} }, false},
 		{"fork with a user's room", func(s scene, other string) box { return box{Exec: true} }, false},
 		{"signal the host", func(s scene, other string) box {

@@ -78,7 +78,8 @@ func rules(box *Sandbox, lock uint32) []rule {
 	}
 	thread := alternative{{arg: 0, mask: unix.CLONE_THREAD | namespaces, value: unix.CLONE_THREAD}}
 	if box.Exec {
-		list = append(list, rule{"clone", []alternative{{{arg: 0, mask: namespaces}}}}, rule{"fork", anyhow}, rule{"vfork", anyhow},
+		// of its own: CLONE_PARENT would give this program children that it never waits for
+		list = append(list, rule{"clone", []alternative{{{arg: 0, mask: namespaces | unix.CLONE_PARENT}}}}, rule{"fork", anyhow}, rule{"vfork", anyhow},
 			rule{"pidfd_open", oneOf(1, 0, unix.PIDFD_NONBLOCK)}, rule{"pidfd_send_signal", anyhow}) // of processes, and not of a thread
 	} else {
 		// If lock is a flag that takes a capability, this host can start the worker with it, and the worker, which has none, nobody.
