@@ -40,6 +40,7 @@ type scene struct {
 var unseen = map[string]func(scene) error{
 	"signal by owner of a pipe": func(s scene) error { return signalByOwner(s.Host, s.Signal) },
 	"execute from the arena":    func(scene) error { return fillAndRun(ipc.FDArena) },
+	"end a child":               func(scene) error { return endChild() },
 }
 
 // attempt does what it should not be able to. It returns why it could not, or "" if it could.
@@ -211,6 +212,16 @@ var acts = map[string]func(scene) error{
 		return toAny(s.Threads, func(tid int) error { return raw(unix.SYS_TKILL, uintptr(tid), uintptr(unix.SIGWINCH)) })
 	},
 	"own a pipe in the name of a thread": func(s scene) error { return signalByOwner(s.Threads[0], int(unix.SIGWINCH)) },
+	"signal a thread by its folder": func(s scene) error {
+		return toAny(s.Threads, func(tid int) error {
+			fd, err := unix.Open(fmt.Sprintf("/proc/%d", tid), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+			if err != nil {
+				return err
+			}
+			defer unix.Close(fd)
+			return unix.PidfdSendSignal(fd, unix.SIGWINCH, nil, 0)
+		})
+	},
 	"signal pid 1":                       func(scene) error { return unix.Kill(1, 0) },
 	"queue a signal to the host":         func(s scene) error { return queue(s.Host) },
 	"signal by descriptor": func(s scene) error {
@@ -312,6 +323,21 @@ func fork(flags uintptr) error {
 }
 
 // sibling starts a process whose parent is this one's parent, which has not asked for it and never waits for it.
+// endChild starts a process and ends it.
+func endChild() error {
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = []string{copyVar + "=1"}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	err := cmd.Process.Kill()
+	_ = cmd.Wait() // that it was killed is no news
+	if errors.Is(err, os.ErrProcessDone) {
+		return nil
+	}
+	return err
+}
+
 func sibling() error {
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = []string{copyVar + "=1"}

@@ -35,6 +35,8 @@ func tried(t *testing.T, box procpool.Sandbox, s scene) string {
 	t.Helper()
 	pool := newPool(t, procpool.Config{Sandbox: box, Env: []string{"PATH=/bin"}})
 	sound(t, pool)
+	usable(t, pool)
+	s.Threads = threadsOf(os.Getpid()) // with the one that has started it
 	why, err := futures.Submit(bounded(t), pool, attempt, s).Result(bounded(t))
 	require.NoError(t, err)
 	return why
@@ -77,6 +79,12 @@ func TestWhatIsGrantedCanBeDoneAndNoMore(t *testing.T) {
 		{"start a copy of itself", func(s scene, other string) box { return box{Exec: true} }, true},
 		{"new user namespace", func(s scene, other string) box { return box{Exec: true} }, false},
 		{"give its host a child", func(s scene, other string) box { return box{Exec: true} }, false},
+		{"end a child", func(s scene, other string) box { return box{Exec: true} }, true},
+		{"end a child", func(s scene, other string) box {
+			return box{Exec: true, Read: []string{s.Dir, "/proc/meminfo"}}
+		}, true},
+		{"signal a thread by its folder", func(s scene, other string) box { return box{Exec: true, Read: []string{"/"}} }, false},
+		{"signal a thread by its folder", func(s scene, other string) box { return box{Exec: true, Write: []string{"/proc/self/.."}} }, false},
 		{"take a terminal", func(s scene, other string) box { return box{Read: []string{"/dev"}} }, false},
 		{"fork with a user's room", func(s scene, other string) box { return box{Exec: true} }, false},
 		{"signal the host", func(s scene, other string) box {

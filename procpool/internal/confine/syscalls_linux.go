@@ -80,7 +80,10 @@ func rules(box *Sandbox, lock uint32) []rule {
 	if box.Exec {
 		// of its own: CLONE_PARENT would give this program children that it never waits for
 		list = append(list, rule{"clone", []alternative{{{arg: 0, mask: namespaces | unix.CLONE_PARENT}}}}, rule{"fork", anyhow}, rule{"vfork", anyhow},
-			rule{"pidfd_open", oneOf(1, 0, unix.PIDFD_NONBLOCK)}, rule{"pidfd_send_signal", anyhow}) // of processes, and not of a thread
+			rule{"pidfd_open", oneOf(1, 0, unix.PIDFD_NONBLOCK)}) // of processes, and not of a thread
+		if !seesProcesses(box) { // whose folder in /proc is a descriptor of a thread as well
+			list = append(list, rule{"pidfd_send_signal", anyhow})
+		}
 	} else {
 		// If lock is a flag that takes a capability, this host can start the worker with it, and the worker, which has none, nobody.
 		list = append(list, rule{"clone", []alternative{
