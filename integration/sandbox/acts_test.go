@@ -129,6 +129,7 @@ var acts = map[string]func(scene) error{
 		_, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/0", s.Host))
 		return err
 	},
+	openPipe:        func(s scene) error { return toAny(s.Threads, openPipeOf) },
 	"list a folder": func(scene) error { _, err := os.ReadDir("/"); return err },
 	"make a file":   func(s scene) error { return open(filepath.Join(s.Dir, "made"), unix.O_CREAT|unix.O_WRONLY) },
 	"make a file in /": func(s scene) error {
@@ -461,6 +462,21 @@ func threadsOf(pid int) (tids []int) {
 		}
 	}
 	return tids
+}
+
+// openPipeOf opens a pipe that a thread has open.
+func openPipeOf(tid int) error {
+	for fd := 3; fd < 64; fd++ {
+		path := fmt.Sprintf("/proc/%d/fd/%d", tid, fd)
+		to, err := os.Readlink(path)
+		if errors.Is(err, os.ErrPermission) {
+			return err
+		}
+		if strings.HasPrefix(to, "pipe:") {
+			return open(path, unix.O_RDONLY|unix.O_NONBLOCK)
+		}
+	}
+	return errors.New("it has none")
 }
 
 // toAny does something to one after the other, and fails if it fails with all of them: one of the host's threads has started the worker, and was held

@@ -29,6 +29,9 @@ import (
 // hostVar makes this program a host of its own.
 const hostVar = "SANDBOX_TEST_HOST"
 
+// unseenVar has it keep others from looking into it.
+const unseenVar = "SANDBOX_TEST_UNSEEN"
+
 // A testimony is what such a host has seen.
 type testimony struct {
 	Strict   string // what New says with Strict
@@ -57,6 +60,11 @@ func beHost() {
 
 // testify tells what a sandbox is to a host without privileges.
 func testify() error {
+	if os.Getenv(unseenVar) != "" {
+		if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+			return err
+		}
+	}
 	config := procpool.Config{Worker: procpool.Self(), MaxWorkers: 1, Sandbox: procpool.PureCPU, Limits: procpool.Limits{Memory: 256 << 20, OpenFiles: 1 << 30}}
 	strict := config
 	strict.Strict = true
@@ -75,8 +83,11 @@ func testify() error {
 		return err
 	}
 	told.Enforced, told.Stats = pool.Enforced(), pool.Stats().NotEnforced
-	for _, act := range []string{"read a file", "make a file", "tcp socket", "unix socket", "execute", "execute in place", "signal the host", "trace", "new user namespace", "io_uring", "limit the host"} {
-		s := scene{Act: act, Host: os.Getpid(), Threads: []int{os.Getpid()}, Parent: os.Getppid(), Dir: os.Getenv("DIR")}
+	if _, err := futures.Submit(context.Background(), pool, square, 1).Result(context.Background()); err != nil { // so that its thread is there
+		return err
+	}
+	for _, act := range []string{openPipe, "read a file", "make a file", "tcp socket", "unix socket", "execute", "execute in place", "signal the host", "trace", "new user namespace", "io_uring", "limit the host"} {
+		s := scene{Act: act, Host: os.Getpid(), Threads: append([]int{os.Getpid()}, threadsOf(os.Getpid())...), Parent: os.Getppid(), Dir: os.Getenv("DIR")}
 		why, err := futures.Submit(context.Background(), pool, attempt, s).Result(context.Background())
 		if err != nil {
 			why = "ERROR: " + err.Error()
@@ -137,37 +148,60 @@ func TestAHostWithoutPrivileges(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("THE TEST TAKES ROOT TO BECOME SOMEBODY ELSE")
 	}
-	clean(t)
+	for name, unseen := range map[string]bool{"as it comes": false, "that nobody may look into": true} {
+		t.Run(name, func(t *testing.T) {
+			clean(t)
+			told := testimonyOf(t, unseen)
+			active := make(map[string]bool)
+			for _, r := range told.Enforced {
+				t.Log(r)
+				active[r.Name] = r.Active
+				assert.NotEmpty(t, r.How)
+				assert.Equal(t, !r.Active, strings.Contains(told.Strict, "\n\t"+r.Name+": "), "Strict says nothing of %s, or too much: %s", r.Name, told.Strict)
+			}
+			if !active["Sandbox.Read"] || !active["Sandbox.Network"] || !active["Sandbox.signals"] {
+				t.Skip("THIS MACHINE HAS NO LANDLOCK OR NO SECCOMP")
+			}
+			assert.Equal(t, map[string]bool{
+				"Sandbox.Read": true, "Sandbox.Write": true, "Sandbox.signals": true, "Sandbox.Network": true, "Sandbox.system calls": true, "Sandbox.Exec": true,
+				"Sandbox.fork": false, "Sandbox.privileges": true, "Sandbox.descriptors": unseen, "Limits.Memory": false, "Limits.OpenFiles": false, "Limits.Core": true,
+			}, active)
+			lacks := []string{"Sandbox.fork", "Limits.Memory", "Limits.OpenFiles"}
+			if !unseen {
+				lacks = append(lacks, "Sandbox.descriptors")
+			}
+			assert.ElementsMatch(t, lacks, told.Stats)
+			assert.Contains(t, told.Strict, "delegated", "it does not say what a human can do")
+			assert.Len(t, told.Acts, 12)
+			for act, why := range told.Acts {
+				assert.NotContains(t, why, "ERROR", act)
+				if act == openPipe && !unseen {
+					assert.Empty(t, why, "nobody needs to be told of it")
+					continue
+				}
+				assert.NotEmpty(t, why, "the sandbox does not stop it: %s", act)
+			}
+		})
+	}
+}
+
+const openPipe = "open a pipe of the host"
+
+// testimonyOf is what a host without privileges says.
+func testimonyOf(t *testing.T, unseen bool) (told testimony) {
+	t.Helper()
 	host := exec.Command(publicCopy(t))
 	host.Dir = "/"
 	host.Env = []string{hostVar + "=plain", "DIR=/tmp", "PATH=/bin"}
+	if unseen {
+		host.Env = append(host.Env, unseenVar+"=1")
+	}
 	host.Stderr = os.Stderr
 	host.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	out, err := host.Output()
 	require.NoError(t, err)
-	var told testimony
 	require.NoError(t, json.Unmarshal(out, &told), "%s", out)
-	active := make(map[string]bool)
-	for _, r := range told.Enforced {
-		t.Log(r)
-		active[r.Name] = r.Active
-		assert.NotEmpty(t, r.How)
-		assert.Equal(t, !r.Active, strings.Contains(told.Strict, "\n\t"+r.Name+": "), "Strict says nothing of %s, or too much: %s", r.Name, told.Strict)
-	}
-	if !active["Sandbox.Read"] || !active["Sandbox.Network"] || !active["Sandbox.signals"] {
-		t.Skip("THIS MACHINE HAS NO LANDLOCK OR NO SECCOMP")
-	}
-	assert.Equal(t, map[string]bool{
-		"Sandbox.Read": true, "Sandbox.Write": true, "Sandbox.signals": true, "Sandbox.Network": true, "Sandbox.system calls": true, "Sandbox.Exec": true,
-		"Sandbox.fork": false, "Sandbox.privileges": true, "Limits.Memory": false, "Limits.OpenFiles": false, "Limits.Core": true,
-	}, active)
-	assert.ElementsMatch(t, []string{"Sandbox.fork", "Limits.Memory", "Limits.OpenFiles"}, told.Stats)
-	assert.Contains(t, told.Strict, "delegated", "it does not say what a human can do")
-	assert.Len(t, told.Acts, 11)
-	for act, why := range told.Acts {
-		assert.NotEmpty(t, why, "the sandbox does not stop it: %s", act)
-		assert.NotContains(t, why, "ERROR", act)
-	}
+	return told
 }
 
 // A host that is killed ends nobody's strays. The next pool of anybody who may does, and knows them by the host's pid and start.

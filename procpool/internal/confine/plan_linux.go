@@ -123,6 +123,7 @@ func (p *Plan) planBox() error {
 	} else {
 		p.found("Sandbox.privileges", nil, "no_new_privs, no capabilities")
 	}
+	p.found("Sandbox.descriptors", sheltered(), "what this program has open is out of reach")
 	if p.landlock { // as a rehearsal
 		fd, err := ruleset(p.attr, grants(box, p.request.Program))
 		if err != nil {
