@@ -212,7 +212,6 @@ var acts = map[string]func(scene) error{
 	"signal a thread": func(s scene) error {
 		return toAny(s.Threads, func(tid int) error { return raw(unix.SYS_TKILL, uintptr(tid), uintptr(unix.SIGWINCH)) })
 	},
-	"own a pipe in the name of a thread": func(s scene) error { return signalByOwner(s.Threads[0], int(unix.SIGWINCH)) },
 	"signal a thread by its folder": func(s scene) error {
 		return toAny(s.Threads, func(tid int) error {
 			fd, err := unix.Open(fmt.Sprintf("/proc/%d", tid), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -223,6 +222,7 @@ var acts = map[string]func(scene) error{
 			return unix.PidfdSendSignal(fd, unix.SIGWINCH, nil, 0)
 		})
 	},
+	"own a pipe in the name of a thread": func(s scene) error { return signalByOwner(s.Threads[0], int(unix.SIGWINCH)) },
 	"signal pid 1":                       func(scene) error { return unix.Kill(1, 0) },
 	"queue a signal to the host":         func(s scene) error { return queue(s.Host) },
 	"signal by descriptor": func(s scene) error {
@@ -323,7 +323,6 @@ func fork(flags uintptr) error {
 	return copyOfItself(how)
 }
 
-// sibling starts a process whose parent is this one's parent, which has not asked for it and never waits for it.
 // endChild starts a process and ends it.
 func endChild() error {
 	cmd := exec.Command("/proc/self/exe")
@@ -339,6 +338,7 @@ func endChild() error {
 	return err
 }
 
+// sibling starts a process whose parent is this one's parent, which has not asked for it and never waits for it.
 func sibling() error {
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = []string{copyVar + "=1"}

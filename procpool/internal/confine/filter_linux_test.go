@@ -149,6 +149,35 @@ func TestTheFilterKnowsOneInterface(t *testing.T) {
 	}
 }
 
+// Cores that go to a program are written unless the limit is 1, so that it may not become 0.
+func TestTheFilterKeepsTheLimitOfCores(t *testing.T) {
+	info := here(t)
+	program, err := filter(&Sandbox{Network: true, Exec: true}, 0)
+	require.NoError(t, err)
+	j := newJudge(t, program)
+	prlimit := uint32(info.SyscallNames["prlimit64"])
+	const some = 0xc000123456
+	assert.Equal(t, denied, j.verdict(uint32(info.ID), prlimit, 0, unix.RLIMIT_CORE, some, 0))
+	assert.Equal(t, denied, j.verdict(uint32(info.ID), prlimit, 0, unix.RLIMIT_CORE, 1<<32, 0))
+	assert.EqualValues(t, granted, j.verdict(uint32(info.ID), prlimit, 0, unix.RLIMIT_CORE, 0, some))
+	assert.EqualValues(t, granted, j.verdict(uint32(info.ID), prlimit, 0, unix.RLIMIT_NOFILE, some, 0))
+	assert.Equal(t, denied, j.verdict(uint32(info.ID), prlimit, 1, unix.RLIMIT_NOFILE, some, 0), "of another process")
+	assert.Equal(t, denied, j.verdict(uint32(info.ID), uint32(info.SyscallNames["setrlimit"]), unix.RLIMIT_CORE, some))
+	assert.EqualValues(t, granted, j.verdict(uint32(info.ID), uint32(info.SyscallNames["setrlimit"]), unix.RLIMIT_NOFILE, some))
+}
+
+func TestCoresForAProgramTakeALimitOfTheirOwn(t *testing.T) {
+	for pattern, want := range map[string]rlimit{
+		"core\n":                              {"Limits.Core", unix.RLIMIT_CORE, unix.Rlimit{}},
+		"|/lib/systemd/systemd-coredump %P\n": {"Limits.Core", unix.RLIMIT_CORE, unix.Rlimit{Cur: 1, Max: 1}},
+		"":                                    {"Limits.Core", unix.RLIMIT_CORE, unix.Rlimit{}},
+	} {
+		assert.Equal(t, []rlimit{want}, rlimits(Limits{Core: -1}, false, pattern))
+		assert.Equal(t, []rlimit{want}, rlimits(Limits{}, true, pattern))
+	}
+	assert.Empty(t, rlimits(Limits{}, false, "|/bin/cat"))
+}
+
 // What no sandbox may ever allow, whatever else changes in the lists.
 func TestTheFilterNeverAllows(t *testing.T) {
 	info := here(t)

@@ -159,7 +159,7 @@ func (p *Plan) planLimits(held error) {
 	if l.Processes > 0 {
 		p.found("Limits.Processes", first(processes, why), version)
 	}
-	for _, r := range rlimits(l, p.request.Sandbox != nil) {
+	for _, r := range rlimits(l, p.request.Sandbox != nil, corePattern()) {
 		err := r.beyond()
 		if err == nil {
 			p.rlimit = append(p.rlimit, r)

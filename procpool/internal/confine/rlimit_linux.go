@@ -2,6 +2,8 @@ package confine
 
 import (
 	"fmt"
+	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,7 +19,8 @@ type rlimit struct {
 // cpuGrace is how many seconds a process has from SIGXCPU, which Go takes no notice of, to SIGKILL.
 const cpuGrace = 1
 
-func rlimits(l Limits, boxed bool) (list []rlimit) {
+// rlimits are those of a worker. pattern is what corePattern says.
+func rlimits(l Limits, boxed bool, pattern string) (list []rlimit) {
 	flat := func(name string, resource int, n int64) {
 		if n != 0 {
 			list = append(list, rlimit{name, resource, unix.Rlimit{Cur: uint64(max(n, 0)), Max: uint64(max(n, 0))}})
@@ -32,8 +35,26 @@ func rlimits(l Limits, boxed bool) (list []rlimit) {
 	if l.Core == 0 && boxed {
 		l.Core = -1 // nobody has named a place for it
 	}
+	if l.Core < 0 {
+		l.Core = noCore(pattern)
+	}
 	flat("Limits.Core", unix.RLIMIT_CORE, l.Core)
 	return list
+}
+
+// corePattern is where the kernel puts core files, or to whom.
+func corePattern() string {
+	text, _ := os.ReadFile("/proc/sys/kernel/core_pattern") // which there is always
+	return string(text)
+}
+
+// noCore is the limit with which no core is written. For one that goes to a program the kernel takes no notice of any but 1, which is too little for a
+// file as well, but more than some programs may set.
+func noCore(pattern string) int64 {
+	if strings.HasPrefix(pattern, "|") {
+		return 1
+	}
+	return -1
 }
 
 // impose gives a process its limits.

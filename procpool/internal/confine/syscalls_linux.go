@@ -2,6 +2,7 @@ package confine
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/elastic/go-seccomp-bpf/arch"
 	"golang.org/x/sys/unix"
@@ -42,7 +43,7 @@ var allowed = []string{
 	// about itself
 	"getppid", "getpgrp", "getpgid", "getsid", "getuid", "geteuid", "getgid", "getegid", "getgroups", "getresuid", "getresgid", "getuid32", "geteuid32",
 	"getgid32", "getegid32", "getgroups32", "getresuid32", "getresgid32", "capget", "uname", "sysinfo", "getrusage", "getrandom", "getcpu", "getrlimit",
-	"ugetrlimit", "setrlimit",
+	"ugetrlimit",
 
 	// its children; which programs is landlock's
 	"execve", "wait4", "waitid",
@@ -65,7 +66,9 @@ func rules(box *Sandbox, lock uint32) []rule {
 		{"kill", oneOf(1, 0)},
 		{"open", opening(1)}, {"openat", opening(2)},
 		{"fcntl", oneOf(1, controls...)}, {"fcntl64", oneOf(1, controls...)},
-		{"prlimit64", oneOf(0, 0)}, // of itself: another process of the same user could be crippled with it
+		// of itself: another process of the same user could be crippled with it
+		{"prlimit64", append(limiting(1, alternative{{arg: 0, mask: all}}), alternative{{arg: 0, mask: all}, {arg: 2, mask: all}, {arg: 2, high: true, mask: all}})},
+		{"setrlimit", limiting(0, nil)},
 		{"setpgid", []alternative{{{arg: 0, mask: all}, {arg: 1, mask: all}}}},
 		{"ptrace", oneOf(0, unix.PTRACE_TRACEME, unix.PTRACE_DETACH)}, // for the hold; who asks for the one is taken for dead
 		{"ioctl", oneOf(1, unix.TCGETS, unix.TIOCGWINSZ, fionread, fionbio, fioclex, fionclex)},
@@ -107,6 +110,17 @@ func rules(box *Sandbox, lock uint32) []rule {
 			rule{"sendto", []alternative{{{arg: 4, mask: all}, {arg: 4, high: true, mask: all}}}}) // to its peer, and not to an address
 	}
 	return list
+}
+
+// limiting is to limit any resource but cores, of which there would be some with a smaller limit: see noCore. resource is the argument that names it.
+func limiting(resource uint32, besides alternative) (any []alternative) {
+	const resources = unix.RLIMIT_RTTIME + 1
+	for r := range uint32(resources) {
+		if r != unix.RLIMIT_CORE {
+			any = append(any, append(slices.Clone(besides), condition{arg: resource, mask: ^uint32(0), value: r}))
+		}
+	}
+	return any
 }
 
 // opening is to open a file for reading, for writing, or for both. There is a fourth way, for neither, which landlock takes no notice of: it opens any
