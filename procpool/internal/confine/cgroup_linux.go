@@ -178,7 +178,7 @@ func (g *group1) kill() error {
 	if folder := g.groups.folders[cgroup1.Pids]; folder != "" {
 		_ = os.WriteFile(filepath.Join(folder, g.name, "pids.max"), []byte("0"), 0) // without it more rounds may be needed
 	}
-	return killEach(g)
+	return killEach(g, g.name)
 }
 
 // oomKills counts the processes of the cgroup that the kernel has ended for memory, whoever ran short of it.
@@ -259,7 +259,7 @@ func (g *group2) members() (pids []int, err error) {
 
 func (g *group2) kill() error {
 	if err := os.WriteFile(filepath.Join(g.folder, "cgroup.kill"), []byte("1"), 0); err != nil { // before Linux 5.14
-		return killEach(g)
+		return killEach(g, filepath.Base(g.folder))
 	}
 	return nil
 }
@@ -296,13 +296,45 @@ func named(folder string) (names []string) {
 	return names
 }
 
-// killEach sends SIGKILL to each member once. Members that are born meanwhile are met in the next round of empty.
-func killEach(g group) error {
+// killEach sends SIGKILL to each member of the cgroup of that name once. Members that are born meanwhile are met in the next round of clear.
+func killEach(g group, name string) error {
 	pids, err := g.members()
 	for _, pid := range pids {
-		_ = unix.Kill(pid, unix.SIGKILL) // it may have gone by itself
+		killMember(pid, name)
 	}
 	return err
+}
+
+// killMember kills a process that is in a cgroup of that name. One that was may have gone, and its pid may be somebody else's: so it looks who it is once the
+// kernel keeps that one from being mistaken for another.
+func killMember(pid int, name string) {
+	fd, err := unix.PidfdOpen(pid, 0)
+	switch {
+	case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EPERM): // before Linux 5.3, or a filter does not know it
+	case err != nil:
+		return // it has gone
+	default:
+		defer func() { _ = unix.Close(fd) }() // it was never written
+	}
+	cgroups, readErr := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	if readErr != nil || !inGroup(string(cgroups), name) {
+		return
+	}
+	if err != nil {
+		_ = unix.Kill(pid, unix.SIGKILL) // it may have gone by itself
+		return
+	}
+	_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) // likewise
+}
+
+// inGroup reports whether a process with these lines in /proc/PID/cgroup is in a cgroup of that name, or below it.
+func inGroup(cgroups, name string) bool {
+	for line := range strings.Lines(cgroups) {
+		if strings.Contains(strings.TrimSuffix(line, "\n")+"/", "/"+name+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 // burial bounds how long the members of a cgroup may take to end: one of them may be in the middle of writing to a disk.

@@ -45,6 +45,30 @@ func TestVersion2IsCleared(t *testing.T) {
 	assert.NotContains(t, g.leftover(), name)
 }
 
+// stale is a cgroup whose list of members is out of date.
+type stale struct {
+	group
+	pids []int
+}
+
+func (s stale) members() ([]int, error) { return s.pids, nil }
+
+// Between the reading of the list and the kill a member may end, and its pid become a stranger's.
+func TestAStrangerThatHasGotTheNumberOfAMemberIsLeftAlone(t *testing.T) {
+	stranger := exec.Command("sleep", "1000")
+	require.NoError(t, stranger.Start())
+	require.NoError(t, killEach(stale{pids: []int{stranger.Process.Pid, 0}}, namePrefix+"of-a-test"))
+	require.NoError(t, stranger.Process.Signal(unix.SIGTERM)) // if SIGKILL was sent it comes first
+	assert.EqualError(t, stranger.Wait(), "signal: terminated")
+}
+
+func TestInGroup(t *testing.T) {
+	assert.True(t, inGroup("2:pids:/\n1:memory:/a/concurrent-1-2-3-4\n", "concurrent-1-2-3-4"))
+	assert.True(t, inGroup("0::/concurrent-1-2-3-4/below\n", "concurrent-1-2-3-4"))
+	assert.False(t, inGroup("0::/concurrent-1-2-3-45\n", "concurrent-1-2-3-4"))
+	assert.False(t, inGroup("", "concurrent-1-2-3-4"))
+}
+
 func TestCounter(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "memory.events")
 	require.NoError(t, os.WriteFile(file, []byte("low 0\noom 3\noom_kill 2\nunder_oom\n"), 0o600))
