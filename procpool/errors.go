@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"github.com/seed7d1be1d5/concurrent/futures"
 )
@@ -112,7 +113,17 @@ func shortened(line string) string {
 	if line = strings.TrimSpace(line); len(line) > most {
 		line = line[:most] + "..."
 	}
-	return strings.ToValidUTF8(line, "?")
+	return harmless(line)
+}
+
+// harmless is text of a worker's in which nothing is left that a terminal obeys, or a reader cannot see.
+func harmless(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, strings.ToValidUTF8(text, "?"))
 }
 
 // A StartError says that a worker could not be started, or that it did not shake hands. The pool is broken then, unless

@@ -65,9 +65,9 @@ var unchecked = ipc.Fingerprint(reflect.TypeFor[any]())
 func abbreviate(s string) string {
 	const most = 500
 	if len(s) <= most {
-		return s
+		return harmless(s)
 	}
-	return strings.ToValidUTF8(s[:most], "") + "..."
+	return harmless(strings.ToValidUTF8(s[:most], "")) + "..."
 }
 
 // compare refuses a worker's function of other types.
@@ -75,7 +75,7 @@ func (f *function) compare(offer ipc.Function, build string) error {
 	for _, c := range []struct{ what, here, there string }{{"takes", f.in, offer.In}, {"returns", f.out, offer.Out}} {
 		if c.there != "" && c.here != unchecked && c.there != c.here {
 			return fmt.Errorf("procpool: %w: %s %s %s in this program and %s in the worker (%s): build both from the same source",
-				futures.ErrNotShareable, f.name, c.what, c.here, c.there, build)
+				futures.ErrNotShareable, f.name, c.what, c.here, abbreviate(c.there), build)
 		}
 	}
 	return nil
