@@ -8,7 +8,7 @@ import (
 
 // Limits bound what each worker may use, by itself. The system enforces them, from before the worker's first instruction, and a worker that
 // does not keep to them fails or is ended; so is what it has started. Zero means no limit of its own: what holds for this program holds for
-// the worker.
+// the worker. Memory and Processes hold for a worker and what it has started together, the others for each process by itself.
 //
 // What this machine enforces [ProcessPoolExecutor.Enforced] says; with Config.Strict New refuses what it cannot.
 type Limits struct {
