@@ -159,17 +159,18 @@ var acts = map[string]func(scene) error{
 	},
 
 	// sockets
-	"dial tcp":           func(s scene) error { return dial("tcp", s.TCP) },
-	"dial udp":           func(s scene) error { return dial("udp", s.UDP) },
-	"dial unix":          func(s scene) error { return dial("unix", s.Unix) },
-	"dial abstract unix": func(s scene) error { return dial("unix", "@"+s.Unix) },
-	"listen":             func(scene) error { l, err := net.Listen("tcp", "127.0.0.1:0"); return closed(l, err) },
-	"tcp socket":         func(scene) error { return socket(unix.AF_INET, unix.SOCK_STREAM, 0) },
-	"udp socket":         func(scene) error { return socket(unix.AF_INET, unix.SOCK_DGRAM, 0) },
-	"tcp6 socket":        func(scene) error { return socket(unix.AF_INET6, unix.SOCK_STREAM, 0) },
-	"unix socket":        func(scene) error { return socket(unix.AF_UNIX, unix.SOCK_STREAM, 0) },
-	"netlink socket":     func(scene) error { return socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_ROUTE) },
-	"raw socket":         func(scene) error { return socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_ICMP) },
+	"dial tcp":                       func(s scene) error { return dial("tcp", s.TCP) },
+	"dial udp":                       func(s scene) error { return dial("udp", s.UDP) },
+	"dial unix":                      func(s scene) error { return dial("unix", s.Unix) },
+	"dial abstract unix":             func(s scene) error { return dial("unix", "@"+s.Unix) },
+	"listen":                         func(scene) error { l, err := net.Listen("tcp", "127.0.0.1:0"); return closed(l, err) },
+	"tcp socket":                     func(scene) error { return socket(unix.AF_INET, unix.SOCK_STREAM, 0) },
+	"udp socket":                     func(scene) error { return socket(unix.AF_INET, unix.SOCK_DGRAM, 0) },
+	"tcp6 socket":                    func(scene) error { return socket(unix.AF_INET6, unix.SOCK_STREAM, 0) },
+	"unix socket":                    func(scene) error { return socket(unix.AF_UNIX, unix.SOCK_STREAM, 0) },
+	"netlink socket":                 func(scene) error { return socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_ROUTE) },
+	"socket for the kernel's events": func(scene) error { return socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_KOBJECT_UEVENT) },
+	"raw socket":                     func(scene) error { return socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_ICMP) },
 	"datagram of a pair to an address": func(s scene) error {
 		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM, 0)
 		if err != nil {

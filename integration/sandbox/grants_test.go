@@ -69,6 +69,8 @@ func TestWhatIsGrantedCanBeDoneAndNoMore(t *testing.T) {
 		{"dial unix", func(s scene, other string) box { return box{Network: true} }, false},
 		{"dial abstract unix", func(s scene, other string) box { return box{Network: true} }, false},
 		{"datagram of a pair to an address", func(s scene, other string) box { return box{Network: true} }, false},
+		{"netlink socket", func(s scene, other string) box { return box{Network: true} }, true},
+		{"socket for the kernel's events", func(s scene, other string) box { return box{Network: true} }, false},
 		{"raw socket", func(s scene, other string) box { return box{Network: true} }, false},
 		{"read a file", func(s scene, other string) box { return box{Network: true} }, false},
 		{"execute", func(s scene, other string) box { return box{Exec: true} }, false},

@@ -95,7 +95,8 @@ func rules(box *Sandbox, lock uint32) []rule {
 		}})
 	}
 	if box.Network {
-		list = append(list, rule{"socket", oneOf(0, unix.AF_INET, unix.AF_INET6, unix.AF_NETLINK)})
+		routes := alternative{{arg: 0, mask: all, value: unix.AF_NETLINK}, {arg: 2, mask: all, value: unix.NETLINK_ROUTE}} // which tell a program its addresses
+		list = append(list, rule{"socket", append(oneOf(0, unix.AF_INET, unix.AF_INET6), routes)})
 		for _, name := range []string{
 			"connect", "bind", "listen", "accept", "accept4", "getsockname", "getpeername", "sendto", "recvfrom", "sendmsg", "recvmsg", "sendmmsg",
 			"recvmmsg", "recvmmsg_time64", "shutdown", "setsockopt", "getsockopt", "send", "recv",
