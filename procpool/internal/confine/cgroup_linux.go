@@ -300,14 +300,14 @@ func named(folder string) (names []string) {
 func killEach(g group, name string) error {
 	pids, err := g.members()
 	for _, pid := range pids {
-		killMember(pid, name)
+		killMember(g, pid, name)
 	}
 	return err
 }
 
 // killMember kills a process that is in a cgroup of that name. One that was may have gone, and its pid may be somebody else's: so it looks who it is once the
 // kernel keeps that one from being mistaken for another.
-func killMember(pid int, name string) {
+func killMember(g group, pid int, name string) {
 	fd, err := unix.PidfdOpen(pid, 0)
 	switch {
 	case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EPERM): // before Linux 5.3, or a filter does not know it
@@ -316,8 +316,7 @@ func killMember(pid int, name string) {
 	default:
 		defer func() { _ = unix.Close(fd) }() // it was never written
 	}
-	cgroups, readErr := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
-	if readErr != nil || !inGroup(string(cgroups), name) {
+	if !belongs(g, pid, name) {
 		return
 	}
 	if err != nil {
@@ -325,6 +324,16 @@ func killMember(pid int, name string) {
 		return
 	}
 	_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) // likewise
+}
+
+// belongs reports whether a process is in a cgroup of that name now. It asks the process, since the list of all may be long.
+func belongs(g group, pid int, name string) bool {
+	cgroups, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	if err != nil { // it has gone, or /proc hides it
+		pids, _ := g.members() // what cannot be read has nobody in it
+		return slices.Contains(pids, pid)
+	}
+	return inGroup(string(cgroups), name)
 }
 
 // inGroup reports whether a process with these lines in /proc/PID/cgroup is in a cgroup of that name, or below it.
@@ -390,15 +399,22 @@ func sweep(g groups) {
 		if err != nil {
 			continue
 		}
-		if start, err := startTime(pid); err == nil && start == fields[2] {
-			continue // it lives
-		} else if err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, unix.ESRCH) {
-			continue // it cannot be told
+		if !gone(pid, fields[2]) {
+			continue
 		}
 		if left, err := g.open(name); err == nil {
 			_ = clear(left) // the next pool tries again
 		}
 	}
+}
+
+// gone reports whether the process that was started then is no more. One that cannot be seen may live: /proc may hide it (hidepid).
+func gone(pid int, then string) bool {
+	start, err := startTime(pid)
+	if err == nil {
+		return start != then
+	}
+	return (errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH)) && errors.Is(unix.Kill(pid, 0), unix.ESRCH)
 }
 
 // startTime is when a process was started, in the clock ticks of the kernel: with the pid it names a process for good.

@@ -4,6 +4,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -67,6 +69,44 @@ func TestInGroup(t *testing.T) {
 	assert.True(t, inGroup("0::/concurrent-1-2-3-4/below\n", "concurrent-1-2-3-4"))
 	assert.False(t, inGroup("0::/concurrent-1-2-3-45\n", "concurrent-1-2-3-4"))
 	assert.False(t, inGroup("", "concurrent-1-2-3-4"))
+}
+
+// A host that /proc hides from this program lives nevertheless, and so do its workers.
+func TestAHostThatIsHiddenIsNotGone(t *testing.T) {
+	if !capable(unix.CAP_SYS_ADMIN) {
+		t.Skip("THE TEST TAKES CAP_SYS_ADMIN TO MOUNT A FILE SYSTEM OF ITS OWN")
+	}
+	host := exec.Command("sleep", "1000")
+	host.SysProcAttr = &unix.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	require.NoError(t, host.Start())
+	start, err := startTime(host.Process.Pid)
+	require.NoError(t, err)
+	hidden := func(then string) (sees error, isGone bool) {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			runtime.LockOSThread() // and never unlock it
+			header, none := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, [2]unix.CapUserData{}
+			for _, err := range []error{unix.Unshare(unix.CLONE_NEWNS), unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""),
+				unix.Mount("proc", "/proc", "proc", 0, "hidepid=2,gid=65533"), unix.Capset(&header, &none[0])} {
+				assert.NoError(t, err)
+			}
+			_, sees = startTime(host.Process.Pid)
+			isGone = gone(host.Process.Pid, then)
+		}()
+		<-done
+		return sees, isGone
+	}
+	sees, isGone := hidden(start)
+	require.ErrorIs(t, sees, os.ErrNotExist)
+	assert.False(t, isGone)
+	assert.False(t, gone(host.Process.Pid, start))
+	assert.True(t, gone(host.Process.Pid, start+"0"), "another one that has its number")
+	require.NoError(t, host.Process.Kill())
+	_ = host.Wait() // it was killed, which is an error
+	assert.True(t, gone(host.Process.Pid, start))
+	_, isGone = hidden(start)
+	assert.True(t, isGone)
 }
 
 func TestCounter(t *testing.T) {
