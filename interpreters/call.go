@@ -181,18 +181,28 @@ func (ip *Interpreter) PrepareMain(ctx context.Context, values map[string]any) e
 	})
 }
 
-// appendNamed appends names and values in turn.
+// appendNamed appends names and values in turn, with the queues in them for the guest to use, unless one cannot travel.
 func (in *instance) appendNamed(dst []byte, values map[string]any) (_ []byte, err error) {
+	encoded := dst[len(dst):]
 	for _, name := range sortedKeys(values) {
-		if dst, err = ipc.AppendValue(dst, &name); err != nil {
+		if encoded, err = ipc.AppendValue(encoded, &name); err != nil {
 			return nil, err
 		}
 		value := values[name]
-		if dst, err = in.append(dst, &value); err != nil {
+		if encoded, err = ipc.AppendValue(encoded, &value); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	return dst, nil
+	for rest := encoded; len(rest) > 0; {
+		var one []byte
+		if one, rest, err = ipc.CutValue(rest); err == nil {
+			err = in.port.admit(one)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return append(dst, encoded...), nil
 }
 
 // append appends what v points to, with the queues in it for the guest to use.

@@ -233,3 +233,14 @@ func TestAFuncWithAQueueRunsInAThreadPool(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, tasks.State{ID: q.ID(), Empty: true, Text: q.String()}, s)
 }
+
+// What PrepareMain has not bound it has not granted either (N12).
+func TestAQueueThatWasNotBoundIsNotGranted(t *testing.T) {
+	ip := create(t, interpreters.Config{})
+	q, _ := queue(t, 0)
+	err := ip.PrepareMain(within(t), map[string]any{"a": q, "b": func() {}})
+	require.ErrorIs(t, err, futures.ErrNotShareable)
+	_, err = interpreters.Call(within(t), ip, tasks.Forge, q.ID())
+	assert.ErrorIs(t, err, futures.ErrNotShareable, "a handle of a queue that it may not use")
+	assert.True(t, q.Empty())
+}
