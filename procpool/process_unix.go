@@ -219,10 +219,13 @@ func onAnotherThread(do func()) {
 
 // enter starts the process in its cell.
 func (p *process) enter(lifeline *os.File, cell *confine.Cell) error {
-	if err := cell.Enter(); err != nil {
-		return &confineError{err}
+	err := cell.Enter()
+	if err != nil {
+		err = &confineError{err}
+	} else {
+		err = p.cmd.Start()
 	}
-	if err := p.cmd.Start(); err != nil {
+	if cell.Leave(); err != nil {
 		return err
 	}
 	onAnotherThread(func() { tie(lifeline, p.cmd.Process.Pid) }) // which nobody has reaped

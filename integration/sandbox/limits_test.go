@@ -11,6 +11,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
+	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -274,6 +277,15 @@ var born = func() (b birth) {
 		b.Err = err.Error()
 	}
 	b.Capabilities = uint64(data[0].Permitted|data[0].Effective|data[0].Inheritable) | uint64(data[1].Permitted|data[1].Effective|data[1].Inheritable)<<32
+	var blocked unix.Sigset_t
+	if err := unix.PthreadSigmask(unix.SIG_BLOCK, nil, &blocked); err != nil {
+		b.Err = err.Error()
+	}
+	for n, word := range blocked.Val {
+		if word != 0 {
+			b.Blocked += fmt.Sprintf("%d:%x ", n, word)
+		}
+	}
 	b.NoNewPrivs, _ = unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
 	return b
 }()
@@ -283,6 +295,7 @@ type birth struct {
 	Cgroups                  string
 	Capabilities             uint64
 	NoNewPrivs               int
+	Blocked                  string // signals
 	Err                      string
 }
 
@@ -303,6 +316,42 @@ func TestAWorkerIsBornWithinItsLimits(t *testing.T) {
 		assert.EqualValues(t, 11, b.CPU)
 		assert.Contains(t, b.Cgroups, fmt.Sprintf("-%d-", os.Getpid()))
 		assert.Empty(t, b.Err)
+	}
+}
+
+// signalChildren sends every child of this process a signal that nobody minds, again and again, until the function that it returns is called.
+func signalChildren() (stop func()) {
+	var over atomic.Bool
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for !over.Load() {
+			files, _ := filepath.Glob("/proc/self/task/*/children")
+			for _, file := range files {
+				text, _ := os.ReadFile(file) // the thread may have ended
+				for _, pid := range strings.Fields(string(text)) {
+					n, err := strconv.Atoi(pid)
+					for again := 0; err == nil && again < 50; again++ {
+						err = unix.Kill(n, unix.SIGWINCH) // it may have ended
+					}
+				}
+			}
+		}
+	}()
+	return func() { over.Store(true); <-done }
+}
+
+// A signal that reaches a worker before its exec must not stop it there, where nobody would let it go; and what this takes must not be left of it.
+func TestWorkersStartWhateverSignalsTheyGet(t *testing.T) {
+	clean(t)
+	pool := newPool(t, procpool.Config{Limits: procpool.Limits{OpenFiles: 77}, MaxTasksPerChild: 1})
+	sound(t, pool)
+	stop := signalChildren()
+	defer stop()
+	for range 200 {
+		b, err := futures.Submit(bounded(t), pool, bounds, 0).Result(bounded(t))
+		require.NoError(t, err)
+		require.Empty(t, b.Blocked, "the worker has signals blocked")
 	}
 }
 

@@ -13,6 +13,8 @@ import (
 type Cell struct {
 	plan  *Plan
 	group group // nil: none
+
+	blocked unix.Sigset_t // by the thread that starts the process, before Enter
 }
 
 // Cell makes what one worker needs. It is nil for a nil Plan.
@@ -53,7 +55,8 @@ func (c *Cell) Enter() error {
 		return nil
 	}
 	if c.plan.hold {
-		if err := letHold(); err != nil {
+		var err error
+		if c.blocked, err = letHold(); err != nil {
 			return err
 		}
 	}
@@ -85,6 +88,13 @@ func (c *Cell) Enter() error {
 	return nil
 }
 
+// Leave gives the calling thread its signals back. It follows Enter and the start of the process, whatever has become of them.
+func (c *Cell) Leave() {
+	if c != nil && c.plan.hold {
+		_ = unix.PthreadSigmask(unix.SIG_SETMASK, &c.blocked, nil) // it was like that before
+	}
+}
+
 // Settle puts the process, which is held at its exec, within its limits and lets it go. It is called on the thread that has
 // started it; what that one may not do any more another one does. After an error the process must be killed.
 func (c *Cell) Settle(pid int) error {
@@ -101,10 +111,13 @@ func (c *Cell) Settle(pid int) error {
 	if err := <-done; err != nil {
 		return err
 	}
-	if c.plan.hold {
-		return letGo(pid)
+	if !c.plan.hold {
+		return nil
 	}
-	return nil
+	if err := block(pid, c.blocked); err != nil {
+		return err
+	}
+	return letGo(pid)
 }
 
 func (c *Cell) limit(pid int) error {

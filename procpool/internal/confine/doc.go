@@ -4,6 +4,7 @@
 //	Cell       once for a worker: its cgroup, if there are any here
 //	 Prepare   what the start of the process needs
 //	 Enter     on the locked thread that is about to start it: no_new_privs, capabilities, landlock, seccomp
+//	 Leave     on that thread again: it has its signals back
 //	 Settle    the process exists and is held at its exec: cgroup, rlimits, and go
 //	 Verdict   it has ended: did the kernel end it for memory?
 //	 Close     nothing is left of it

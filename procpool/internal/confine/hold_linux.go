@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,14 +24,28 @@ func mayHold() error {
 	return nil
 }
 
-// letHold sees to it that the signal by which a process is held reaches it. It is called on the thread that starts it.
-func letHold() error {
-	var traps unix.Sigset_t
-	traps.Val[(unix.SIGTRAP-1)/wordBits] |= 1 << ((unix.SIGTRAP - 1) % wordBits)
-	return unix.PthreadSigmask(unix.SIG_UNBLOCK, &traps, nil)
+// letHold sees to it that the signal by which a process is held reaches it, and no other does before: any would hold it too early, where the thread that
+// starts it does not return to let it go. It is called on that thread, and returns what that one had blocked.
+func letHold() (blocked unix.Sigset_t, err error) {
+	var all unix.Sigset_t
+	for i := range all.Val {
+		all.Val[i] = ^all.Val[i]
+	}
+	all.Val[(unix.SIGTRAP-1)/wordBits] &^= 1 << ((unix.SIGTRAP - 1) % wordBits)
+	err = unix.PthreadSigmask(unix.SIG_SETMASK, &all, &blocked)
+	return blocked, err
 }
 
 const wordBits = 32 << (^uint(0) >> 63) // of a word of a signal set
+
+// block sets what a held process has blocked.
+func block(pid int, signals unix.Sigset_t) error {
+	const size = 8 // of what the kernel takes for a signal set
+	if _, _, errno := unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_SETSIGMASK, uintptr(pid), size, uintptr(unsafe.Pointer(&signals)), 0, 0); errno != 0 {
+		return fmt.Errorf("unblock the worker's signals: %w", errno)
+	}
+	return nil
+}
 
 // awaitHold returns when the process is held at its exec.
 func awaitHold(pid int) error {

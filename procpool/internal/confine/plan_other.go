@@ -54,6 +54,7 @@ type Cell struct{}
 func (c *Cell) Taints() bool      { return false }
 func (c *Cell) Prepare(*exec.Cmd) {}
 func (c *Cell) Enter() error      { return nil }
+func (c *Cell) Leave()            {}
 func (c *Cell) Settle(int) error  { return nil }
 func (c *Cell) Verdict() Verdict  { return Unknown }
 func (c *Cell) Close() error      { return nil }

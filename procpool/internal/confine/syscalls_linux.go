@@ -70,7 +70,7 @@ func rules(box *Sandbox, lock uint32) []rule {
 		{"prlimit64", append(limiting(1, alternative{{arg: 0, mask: all}}), alternative{{arg: 0, mask: all}, {arg: 2, mask: all}, {arg: 2, high: true, mask: all}})},
 		{"setrlimit", limiting(0, nil)},
 		{"setpgid", []alternative{{{arg: 0, mask: all}, {arg: 1, mask: all}}}},
-		{"ptrace", oneOf(0, unix.PTRACE_TRACEME, unix.PTRACE_DETACH)}, // for the hold; who asks for the one is taken for dead
+		{"ptrace", oneOf(0, unix.PTRACE_TRACEME, unix.PTRACE_SETSIGMASK, unix.PTRACE_DETACH)}, // for the hold; who asks for the one is taken for dead
 		{"ioctl", oneOf(1, unix.TCGETS, unix.TIOCGWINSZ, fionread, fionbio, fioclex, fionclex)},
 		{"personality", oneOf(0, all)}, // which asks
 		{"prctl", append(oneOf(0, unix.PR_SET_NAME, unix.PR_GET_NAME, unix.PR_SET_VMA, unix.PR_GET_DUMPABLE, unix.PR_GET_PDEATHSIG,
