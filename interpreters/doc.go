@@ -31,7 +31,7 @@
 //	Queue, ctx ── events ──────────────────┼──▶ Queue.Get, ctx.Done
 //
 // The guest is WebAssembly, compiled to native code by wazero. It runs in the goroutine that calls it and in no other: an interpreter has
-// no goroutine and no thread, and costs some 4 MiB of memory and nothing else while nobody calls it. There is one call at a time, and a second one gets
+// no goroutine and no thread, and costs some 5 MiB of memory and nothing else while nobody calls it. There is one call at a time, and a second one gets
 // [ErrRunning]. Package variables live as long as the interpreter, and are seen by no other. The guest's own goroutines run during calls, one
 // at a time.
 //
