@@ -25,7 +25,7 @@ type Limits struct {
 	// ends itself if it cannot have a thread.
 	Processes int
 
-	// OpenFiles is how many descriptors the worker may have, eight of which it has from the start. At least 16.
+	// OpenFiles is how many descriptors the worker may have, nine of which it has from the start. At least 16.
 	OpenFiles int
 
 	// FileSize is how many bytes a file may have that the worker writes: in Go writes fail with EFBIG, other programs are ended by SIGXFSZ. It bounds

@@ -43,7 +43,7 @@ type process struct {
 	rawRequests, rawResponses syscall.RawConn
 	memory                    [][]byte // shared with the worker: the claim table, the ring, the arena if there is one
 	dump                      *os.File // the worker writes into it as it dies
-	lifeline                  *os.File // has nothing but an end; nil where that means nothing
+	lifeline                  *lifeline
 	exited                    chan struct{}
 	state                     *os.ProcessState // set before exited is closed
 
@@ -52,8 +52,7 @@ type process struct {
 }
 
 // startProcess starts cmd as the leader of a process group, with pipes, claim table and ring as its descriptors 3 to 6, an
-// arena of arenaSize bytes, unless that is 0, as 7, a file for its last words as 8, and a lifeline, where there is one, as 9. It is held by cell
-// from before its first instruction.
+// arena of arenaSize bytes, unless that is 0, as 7, and a file for its last words as 8. It is held by cell from before its first instruction.
 func startProcess(cmd *exec.Cmd, arenaSize int, cell *confine.Cell) (p *process, err error) {
 	var theirs, ours []*os.File
 	defer func() {
@@ -126,19 +125,10 @@ func startProcess(cmd *exec.Cmd, arenaSize int, cell *confine.Cell) (p *process,
 	}
 	ours = append(ours, p.dump)
 	cmd.ExtraFiles = append(cmd.ExtraFiles, p.dump)
-	var childLifeline *os.File
-	if childLifeline, p.lifeline, err = newLifeline(); err != nil {
-		p.unmap()
-		return nil, fmt.Errorf("make a lifeline: %w", err)
-	}
-	if p.lifeline != nil {
-		ours, theirs = append(ours, p.lifeline), append(theirs, childLifeline)
-		cmd.ExtraFiles = append(cmd.ExtraFiles, childLifeline)
-	}
 	cmd.SysProcAttr = processAttributes()
 	cell.Prepare(cmd)
 	started := make(chan error)
-	go p.wait(started, childLifeline, cell) // ends with the process
+	go p.live(started, cell) // ends with the process
 	if err = <-started; err != nil {
 		p.unmap()
 		return nil, err
@@ -160,25 +150,18 @@ func (p *process) share(size int) (*os.File, error) {
 	return file, nil
 }
 
-// wait starts the process and waits for its end, both on one thread, which lives as long: the signal that Linux sends on the
-// parent's death follows the thread that forked (golang/go#27505). The thread of a process in a sandbox is in it as well, and ends with
-// the goroutine: but for the first thread of a program, which would stay, so another one takes its place.
-func (p *process) wait(started chan<- error, lifeline *os.File, cell *confine.Cell) {
-	runtime.LockOSThread()
-	if !cell.Taints() {
+// live starts the process and waits for its end, both on one thread, which lives as long: the signal that Linux sends on the parent's death follows the thread that
+// forked (golang/go#27505). A thread that has entered a sandbox serves no more than the start: it ends, and with it the only part of this program that a worker
+// in the same sandbox could reach. No signal is sent for it; the lifeline stands in.
+func (p *process) live(started chan<- error, cell *confine.Cell) {
+	var err error
+	if cell.Taints() {
+		err = onSpentThread(func() error { return p.start(cell) })
+	} else {
+		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-	} else if confine.OnFirstThread() {
-		defer runtime.UnlockOSThread()
-		elsewhere := make(chan struct{})
-		go func() { // ends with the process
-			runtime.LockOSThread()
-			close(elsewhere)
-			p.wait(started, lifeline, cell)
-		}()
-		<-elsewhere
-		return
+		err = p.start(cell)
 	}
-	err := p.enter(lifeline, cell)
 	started <- err
 	if err != nil {
 		return
@@ -202,23 +185,29 @@ func (p *process) wait(started chan<- error, lifeline *os.File, cell *confine.Ce
 	close(p.exited)
 }
 
+// onSpentThread calls do on a thread that ends with it, and returns what do has, perhaps before the thread has ended. It takes another one than the first of
+// the program, which would stay.
+func onSpentThread(do func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // a thread ends with the goroutine that has not unlocked it
+		if !confine.OnFirstThread() {
+			done <- do()
+			return
+		}
+		defer runtime.UnlockOSThread()
+		done <- onSpentThread(do) // which cannot be put on this thread meanwhile
+	}()
+	return <-done
+}
+
 // strike kills a process, or a group.
 func strike(pid int) {
-	onAnotherThread(func() { _ = syscall.Kill(pid, syscall.SIGKILL) }) // an error says that there is nothing
+	_ = syscall.Kill(pid, syscall.SIGKILL) // an error says that there is nothing
 }
 
-// onAnotherThread does what has to do with signals on another thread: one that is in a sandbox may not.
-func onAnotherThread(do func()) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		do()
-	}()
-	<-done
-}
-
-// enter starts the process in its cell.
-func (p *process) enter(lifeline *os.File, cell *confine.Cell) error {
+// start starts the process in its cell. The thread that calls it may be allowed nothing afterwards, so another one does what is to be done then.
+func (p *process) start(cell *confine.Cell) error {
 	err := cell.Enter()
 	if err != nil {
 		err = &confineError{err}
@@ -228,13 +217,28 @@ func (p *process) enter(lifeline *os.File, cell *confine.Cell) error {
 	if cell.Leave(); err != nil {
 		return err
 	}
-	onAnotherThread(func() { tie(lifeline, p.cmd.Process.Pid) }) // which nobody has reaped
-	if err := cell.Settle(p.cmd.Process.Pid); err != nil {
-		strike(p.cmd.Process.Pid)
-		_ = p.cmd.Wait() // that it was killed is no news
-		return &confineError{err}
+	pid := p.cmd.Process.Pid // which nobody has reaped
+	tied := make(chan error, 1)
+	go func() {
+		var err error
+		p.lifeline, err = newLifeline(pid)
+		tied <- err
+	}()
+	if err = <-tied; err == nil {
+		if err = cell.Settle(pid); err == nil {
+			return nil
+		}
+		err = &confineError{err}
 	}
-	return nil
+	undone := make(chan struct{})
+	go func() {
+		defer close(undone)
+		strike(-pid)
+		_ = p.cmd.Wait() // that it was killed is no news
+		p.lifeline.cut()
+	}()
+	<-undone
+	return err
 }
 
 // setDeadline bounds talking to a process that lives: once it has ended, another bound holds.
@@ -330,9 +334,10 @@ func (p *process) pid() int { return p.cmd.Process.Pid }
 
 // close gives back what the process had of this host. It is called when the process has ended and nobody uses its claims.
 func (p *process) close() {
-	for _, f := range []*os.File{p.requests, p.responses, p.stdout, p.stderr, p.dump, p.lifeline} {
+	for _, f := range []*os.File{p.requests, p.responses, p.stdout, p.stderr, p.dump} {
 		_ = f.Close() // the other end is gone, or there is none
 	}
+	p.lifeline.cut()
 	p.unmap()
 }
 

@@ -33,8 +33,7 @@ type Sandbox struct {
 	// Network lets it use IP sockets, to any address. Sockets of the machine (AF_UNIX) stay closed.
 	Network bool
 
-	// Exec lets it start processes: copies of itself, and the programs in Read. It may signal them, unless it can read /proc, where the
-	// thread of this program is that has started it.
+	// Exec lets it start processes: copies of itself, and the programs in Read. It may signal them where Enforced has Sandbox.signals active.
 	Exec bool
 
 	on bool

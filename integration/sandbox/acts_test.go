@@ -129,9 +129,9 @@ var acts = map[string]func(scene) error{
 		_, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/0", s.Host))
 		return err
 	},
-	openPipe:        func(s scene) error { return toAny(s.Threads, openPipeOf) },
-	"list a folder": func(scene) error { _, err := os.ReadDir("/"); return err },
-	"make a file":   func(s scene) error { return open(filepath.Join(s.Dir, "made"), unix.O_CREAT|unix.O_WRONLY) },
+	"open a pipe of the host": func(s scene) error { return toAny(s.Threads, openPipeOf) },
+	"list a folder":           func(scene) error { _, err := os.ReadDir("/"); return err },
+	"make a file":             func(s scene) error { return open(filepath.Join(s.Dir, "made"), unix.O_CREAT|unix.O_WRONLY) },
 	"make a file in /": func(s scene) error {
 		return errors.Join(open("/made-by-a-worker", unix.O_CREAT|unix.O_WRONLY), os.Remove("/made-by-a-worker"))
 	},
@@ -195,7 +195,6 @@ var acts = map[string]func(scene) error{
 		return copyOfItself(nil)
 	},
 	"fork":                    func(scene) error { return fork(0) },
-	"fork as its host does":   func(scene) error { return fork(unix.CLONE_NEWUTS) },
 	"fork with a user's room": func(scene) error { return fork(unix.CLONE_NEWUSER | unix.CLONE_NEWUTS) },
 	"leave the session":       func(scene) error { return copyOfItself(&syscall.SysProcAttr{Setsid: true}) },
 	"give its host a child":   func(scene) error { return sibling() },
@@ -260,7 +259,6 @@ var acts = map[string]func(scene) error{
 		return unix.Prlimit(s.Host, unix.RLIMIT_NOFILE, nil, &l)
 	},
 	"slow the host":       func(s scene) error { return unix.Setpriority(unix.PRIO_PROCESS, s.Threads[0], 1) },
-	"outlive the host":    func(scene) error { return raw(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, 0) },
 	"share memory by key": func(scene) error { return raw(unix.SYS_SHMGET, 0, 4096, 0o1600) },
 	"new namespaces":      func(scene) error { return onLostThread(func() error { return unix.Unshare(unix.CLONE_NEWUTS) }) },
 	"new user namespace":  func(scene) error { return copyOfItself(&syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWUSER}) },
@@ -480,8 +478,7 @@ func openPipeOf(tid int) error {
 	return errors.New("it has none")
 }
 
-// toAny does something to one after the other, and fails if it fails with all of them: one of the host's threads has started the worker, and was held
-// like that for it.
+// toAny does something to one after the other, and fails if it fails with all of them: one of the host's threads has started the worker.
 func toAny(tids []int, do func(tid int) error) (err error) {
 	for _, tid := range tids {
 		if err = do(tid); err == nil {

@@ -19,7 +19,7 @@ import (
 	"github.com/seed7d1be1d5/concurrent/procpool"
 )
 
-var workerFuncs = []futures.Callable{attempt, earlier, environment, run, square, exhaust, leak, stray, bounds}
+var workerFuncs = []futures.Callable{attempt, earlier, environment, run, square, exhaust, leak, stray, bounds, abort, guess, cling}
 
 var environment = futures.NewFunc("sandbox.Environment", func(context.Context, int) ([]string, error) { return os.Environ(), nil })
 
@@ -36,7 +36,7 @@ func tried(t *testing.T, box procpool.Sandbox, s scene) string {
 	pool := newPool(t, procpool.Config{Sandbox: box, Env: []string{"PATH=/bin"}})
 	sound(t, pool)
 	usable(t, pool)
-	s.Threads = threadsOf(os.Getpid()) // with the one that has started it
+	s.Threads = threadsOf(os.Getpid()) // with the one that has started it, if it were there
 	why, err := futures.Submit(bounded(t), pool, attempt, s).Result(bounded(t))
 	require.NoError(t, err)
 	return why
@@ -86,6 +86,7 @@ func TestWhatIsGrantedCanBeDoneAndNoMore(t *testing.T) {
 			return box{Exec: true, Read: []string{s.Dir, "/proc/meminfo"}}
 		}, true},
 		{"signal a thread by its folder", func(s scene, other string) box { return box{Exec: true, Read: []string{"/"}} }, false},
+		{"end a child", func(s scene, other string) box { return box{Exec: true, Read: []string{"/"}} }, true},
 		{"signal a thread by its folder", func(s scene, other string) box { return box{Exec: true, Write: []string{"/proc/self/.."}} }, false},
 		{"take a terminal", func(s scene, other string) box { return box{Read: []string{"/dev"}} }, false},
 		{"fork with a user's room", func(s scene, other string) box { return box{Exec: true} }, false},

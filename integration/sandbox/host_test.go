@@ -9,8 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/bits"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -23,14 +25,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/ipc"
 	"github.com/seed7d1be1d5/concurrent/procpool"
 )
 
 // hostVar makes this program a host of its own.
 const hostVar = "SANDBOX_TEST_HOST"
-
-// unseenVar has it keep others from looking into it.
-const unseenVar = "SANDBOX_TEST_UNSEEN"
 
 // A testimony is what such a host has seen.
 type testimony struct {
@@ -47,7 +47,9 @@ func beHost() {
 	case "plain":
 		err = testify()
 	case "doomed":
-		err = awaitDoom()
+		err = awaitDoom(procpool.Config{Limits: procpool.Limits{Memory: 256 << 20, Processes: 64}}, stray)
+	case "outlived":
+		err = awaitDoom(procpool.Config{Sandbox: procpool.PureCPU}, cling)
 	default:
 		err = errors.New("no such host")
 	}
@@ -60,11 +62,6 @@ func beHost() {
 
 // testify tells what a sandbox is to a host without privileges.
 func testify() error {
-	if os.Getenv(unseenVar) != "" {
-		if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
-			return err
-		}
-	}
 	config := procpool.Config{Worker: procpool.Self(), MaxWorkers: 1, Sandbox: procpool.PureCPU, Limits: procpool.Limits{Memory: 256 << 20, OpenFiles: 1 << 30}}
 	strict := config
 	strict.Strict = true
@@ -83,10 +80,10 @@ func testify() error {
 		return err
 	}
 	told.Enforced, told.Stats = pool.Enforced(), pool.Stats().NotEnforced
-	if _, err := futures.Submit(context.Background(), pool, square, 1).Result(context.Background()); err != nil { // so that its thread is there
+	if _, err := futures.Submit(context.Background(), pool, square, 1).Result(context.Background()); err != nil { // so that its thread would be there
 		return err
 	}
-	for _, act := range []string{openPipe, "read a file", "make a file", "tcp socket", "unix socket", "execute", "execute in place", "signal the host", "trace", "new user namespace", "io_uring", "limit the host"} {
+	for _, act := range unprivileged {
 		s := scene{Act: act, Host: os.Getpid(), Threads: append([]int{os.Getpid()}, threadsOf(os.Getpid())...), Parent: os.Getppid(), Dir: os.Getenv("DIR")}
 		why, err := futures.Submit(context.Background(), pool, attempt, s).Result(context.Background())
 		if err != nil {
@@ -100,13 +97,14 @@ func testify() error {
 	return json.NewEncoder(os.Stdout).Encode(told)
 }
 
-// awaitDoom starts workers, one of which has a child in a session of its own, and waits to be killed.
-func awaitDoom() error {
-	pool, err := procpool.New(procpool.Config{Worker: procpool.Self(), MaxWorkers: 1, Limits: procpool.Limits{Memory: 256 << 20, Processes: 64}})
+// awaitDoom has a worker do something and tell a pid, and waits to be killed.
+func awaitDoom(config procpool.Config, do futures.Func[int, int]) error {
+	config.Worker, config.MaxWorkers = procpool.Self(), 1
+	pool, err := procpool.New(config)
 	if err != nil {
 		return err
 	}
-	pid, err := futures.Submit(context.Background(), pool, stray, 0).Result(context.Background())
+	pid, err := futures.Submit(context.Background(), pool, do, 0).Result(context.Background())
 	if err != nil {
 		return err
 	}
@@ -148,54 +146,43 @@ func TestAHostWithoutPrivileges(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("THE TEST TAKES ROOT TO BECOME SOMEBODY ELSE")
 	}
-	for name, unseen := range map[string]bool{"as it comes": false, "that nobody may look into": true} {
-		t.Run(name, func(t *testing.T) {
-			clean(t)
-			told := testimonyOf(t, unseen)
-			active := make(map[string]bool)
-			for _, r := range told.Enforced {
-				t.Log(r)
-				active[r.Name] = r.Active
-				assert.NotEmpty(t, r.How)
-				assert.Equal(t, !r.Active, strings.Contains(told.Strict, "\n\t"+r.Name+": "), "Strict says nothing of %s, or too much: %s", r.Name, told.Strict)
-			}
-			if !active["Sandbox.Read"] || !active["Sandbox.Network"] || !active["Sandbox.signals"] {
-				t.Skip("THIS MACHINE HAS NO LANDLOCK OR NO SECCOMP")
-			}
-			assert.Equal(t, map[string]bool{
-				"Sandbox.Read": true, "Sandbox.Write": true, "Sandbox.signals": true, "Sandbox.Network": true, "Sandbox.system calls": true, "Sandbox.Exec": true,
-				"Sandbox.fork": false, "Sandbox.privileges": true, "Sandbox.descriptors": unseen, "Limits.Memory": false, "Limits.OpenFiles": false, "Limits.Core": true,
-			}, active)
-			lacks := []string{"Sandbox.fork", "Limits.Memory", "Limits.OpenFiles"}
-			if !unseen {
-				lacks = append(lacks, "Sandbox.descriptors")
-			}
-			assert.ElementsMatch(t, lacks, told.Stats)
-			assert.Contains(t, told.Strict, "delegated", "it does not say what a human can do")
-			assert.Len(t, told.Acts, 12)
-			for act, why := range told.Acts {
-				assert.NotContains(t, why, "ERROR", act)
-				if act == openPipe && !unseen {
-					assert.Empty(t, why, "nobody needs to be told of it")
-					continue
-				}
-				assert.NotEmpty(t, why, "the sandbox does not stop it: %s", act)
-			}
-		})
+	clean(t)
+	told := testimonyOf(t)
+	active := make(map[string]bool)
+	for _, r := range told.Enforced {
+		t.Log(r)
+		active[r.Name] = r.Active
+		assert.NotEmpty(t, r.How)
+		assert.Equal(t, !r.Active, strings.Contains(told.Strict, "\n\t"+r.Name+": "), "Strict says nothing of %s, or too much: %s", r.Name, told.Strict)
+	}
+	if !active["Sandbox.Read"] || !active["Sandbox.Network"] || !active["Sandbox.signals"] {
+		t.Skip("THIS MACHINE HAS NO LANDLOCK OR NO SECCOMP")
+	}
+	assert.Equal(t, map[string]bool{
+		"Sandbox.Read": true, "Sandbox.Write": true, "Sandbox.signals": true, "Sandbox.Network": true, "Sandbox.system calls": true, "Sandbox.Exec": true,
+		"Sandbox.fork": bits.UintSize == 64, "Sandbox.privileges": true, "Sandbox.descriptors": true, "Limits.Memory": false, "Limits.OpenFiles": false, "Limits.Core": true,
+	}, active)
+	assert.ElementsMatch(t, []string{"Limits.Memory", "Limits.OpenFiles"}, told.Stats)
+	assert.Contains(t, told.Strict, "delegated", "it does not say what a human can do")
+	assert.Len(t, told.Acts, len(unprivileged))
+	for act, why := range told.Acts {
+		assert.NotContains(t, why, "ERROR", act)
+		assert.NotEmpty(t, why, "the sandbox does not stop it: %s", act)
 	}
 }
 
-const openPipe = "open a pipe of the host"
+// unprivileged are acts of workers of such a host, which has no capability more than they have.
+var unprivileged = []string{
+	"open a pipe of the host", "read the host's environment", "write the host's memory", "take a descriptor of the host", "read a file", "make a file", "tcp socket", "unix socket", "execute",
+	"execute in place", "fork", "start a copy of itself", "signal the host", "signal a thread of it", "signal by descriptor", "trace", "new user namespace", "io_uring", "limit the host",
+}
 
 // testimonyOf is what a host without privileges says.
-func testimonyOf(t *testing.T, unseen bool) (told testimony) {
+func testimonyOf(t *testing.T) (told testimony) {
 	t.Helper()
 	host := exec.Command(publicCopy(t))
 	host.Dir = "/"
 	host.Env = []string{hostVar + "=plain", "DIR=/tmp", "PATH=/bin"}
-	if unseen {
-		host.Env = append(host.Env, unseenVar+"=1")
-	}
 	host.Stderr = os.Stderr
 	host.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	out, err := host.Output()
@@ -210,22 +197,7 @@ func TestTheNextPoolClearsUpAfterAHostThatWasKilled(t *testing.T) {
 	probe := limited(t, procpool.Limits{Memory: 256 << 20})
 	mustClose(t, probe)
 
-	self, err := os.Executable()
-	require.NoError(t, err)
-	host := exec.Command(self)
-	host.Env = []string{hostVar + "=doomed", "PATH=/bin"}
-	host.Stderr = os.Stderr
-	out, err := host.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, host.Start())
-	line, err := bufio.NewReader(out).ReadString('\n')
-	require.NoError(t, err)
-	stray, err := strconv.Atoi(strings.TrimSpace(line))
-	require.NoError(t, err)
-	pidfd, err := unix.PidfdOpen(stray, 0)
-	require.NoError(t, err)
-	defer unix.Close(pidfd)
-
+	host, pidfd := doomedHost(t, "doomed")
 	living := limited(t, procpool.Limits{Memory: 256 << 20}) // takes nothing from a host that lives
 	usable(t, living)
 	assert.NotEmpty(t, cgroupsOf(t, host.Process.Pid))
@@ -238,9 +210,78 @@ func TestTheNextPoolClearsUpAfterAHostThatWasKilled(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { mustClose(t, next) }()
 	assert.Empty(t, cgroupsOf(t, host.Process.Pid), "its cgroups are left")
-	poll := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
-	n, err := unix.Poll(poll, int(patience/time.Millisecond))
-	require.NoError(t, err)
-	assert.Equal(t, 1, n, "the stray is left")
+	assert.True(t, endsWithin(t, pidfd, patience), "the stray is left")
 	usable(t, living)
+}
+
+// doomedHost starts a host that waits to be killed, and opens the process that it tells of.
+func doomedHost(t *testing.T, kind string) (host *exec.Cmd, pidfd int) {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	host = exec.Command(self)
+	host.Env = []string{hostVar + "=" + kind, "PATH=/bin"}
+	host.Stderr = os.Stderr
+	out, err := host.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, host.Start())
+	t.Cleanup(func() {
+		_ = host.Process.Kill() // it is dead, unless the test has failed
+		_ = host.Wait()
+	})
+	line, err := bufio.NewReader(out).ReadString('\n')
+	require.NoError(t, err)
+	pid, err := strconv.Atoi(strings.TrimSpace(line))
+	require.NoError(t, err)
+	pidfd, err = unix.PidfdOpen(pid, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, unix.Close(pidfd)) })
+	return host, pidfd
+}
+
+// endsWithin waits for the end of a process.
+func endsWithin(t *testing.T, pidfd int, d time.Duration) bool {
+	t.Helper()
+	n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, int(d/time.Millisecond))
+	require.NoError(t, err)
+	return n == 1
+}
+
+// cling has a worker let go of all that could end it: the end of its requests, signals, the death of its parent, descriptors it may have.
+var cling = futures.NewFunc("sandbox.Cling", func(context.Context, int) (int, error) {
+	signal.Ignore()
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, 0, 0, 0, 0); err != nil {
+		return 0, err
+	}
+	var endless [2]int
+	if err := unix.Pipe2(endless[:], 0); err != nil {
+		return 0, err
+	}
+	if err := unix.Dup3(endless[0], ipc.FDRequests, 0); err != nil {
+		return 0, err
+	}
+	for fd := ipc.FDArena + 1; fd < 1024; fd++ {
+		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+		if err == nil && fd != endless[0] && fd != endless[1] {
+			_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETFL, flags&^unix.O_ASYNC) // fails for what cannot be told to
+		}
+	}
+	return os.Getpid(), nil
+})
+
+// A worker cannot outlive its host, whatever it does, whether it runs or is frozen: it has no part in what ends it.
+func TestAHostileWorkerEndsWithItsHost(t *testing.T) {
+	for _, frozen := range []bool{false, true} {
+		t.Run(fmt.Sprintf("frozen=%v", frozen), func(t *testing.T) {
+			clean(t)
+			sound(t, newPool(t, procpool.Config{Sandbox: procpool.PureCPU}))
+			host, worker := doomedHost(t, "outlived")
+			if frozen {
+				require.NoError(t, unix.PidfdSendSignal(worker, unix.SIGSTOP, nil, 0))
+			}
+			assert.False(t, endsWithin(t, worker, 100*time.Millisecond), "it has ended before its host, so that it ends with it proves nothing")
+			require.NoError(t, host.Process.Kill())
+			assert.True(t, endsWithin(t, worker, time.Second), "it has outlived its host")
+		})
+	}
 }

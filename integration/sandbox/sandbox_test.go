@@ -64,7 +64,7 @@ func TestAHostileWorkerCanDoNothing(t *testing.T) {
 			free := newPool(t, procpool.Config{Env: []string{"PATH=/bin", "NO_SANDBOX=1"}})
 			held := newPool(t, procpool.Config{Sandbox: procpool.PureCPU})
 			sound(t, held)
-			usable(t, held) // so that the thread is there that has started it
+			usable(t, held) // so that a thread that has started it would be there
 			s := stage(t)
 			s.Act = act
 			why, err := futures.Submit(bounded(t), held, attempt, s).Result(bounded(t))

@@ -3,16 +3,21 @@
 package sandbox
 
 import (
+	"context"
+	"fmt"
+	"math/bits"
 	"net"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/seed7d1be1d5/concurrent/futures"
 	"github.com/seed7d1be1d5/concurrent/procpool"
@@ -36,7 +41,7 @@ func restricted(t *testing.T) (held, all int) {
 	return held, all
 }
 
-// The threads that start workers in sandboxes are restricted for good. The runtime must clone none from them, and put nothing
+// The threads that start workers in sandboxes are restricted, and end before the workers begin. The runtime must clone none from them, and put nothing
 // else on them.
 func TestTheHostStaysFree(t *testing.T) {
 	clean(t)
@@ -75,21 +80,80 @@ func TestTheHostStaysFree(t *testing.T) {
 		}
 		all.Wait()
 	}
-	// One thread for each worker at most, of which there may be two times MaxWorkers for a moment.
-	held, all := restricted(t)
-	t.Logf("%d of %d threads are restricted while the pool lives", held, all)
-	assert.LessOrEqual(t, held, 8)
 	mustClose(t, pool)
-	assert.Eventually(t, func() bool { held, _ = restricted(t); return held == 0 }, patience, 1e6, "restricted threads are left")
+	held, _ := restricted(t)
+	assert.Zero(t, held, "restricted threads are left")
 }
 
-// That what the test above counts can be seen at all.
-func TestAWorkerInASandboxHasARestrictedThread(t *testing.T) {
+// A thread in the same sandbox as the worker would be what the worker can reach of its host. When the worker answers there is none.
+func TestAWorkerRunsBesideNoThreadInItsSandbox(t *testing.T) {
 	clean(t)
 	pool := newPool(t, procpool.Config{Sandbox: procpool.PureCPU})
 	sound(t, pool)
-	_, err := futures.Submit(bounded(t), pool, square, 1).Result(bounded(t))
-	require.NoError(t, err)
+	usable(t, pool)
 	held, _ := restricted(t)
+	assert.Zero(t, held)
+
+	// So that this counts what it says: a thread that is.
+	seen, gone := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(gone)
+		runtime.LockOSThread() // for good
+		assert.NoError(t, unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		held, _ = restricted(t)
+		close(seen)
+	}()
+	<-seen
 	assert.Equal(t, 1, held)
+	<-gone
+}
+
+// abort ends its own process by a signal, as C's abort and runtimes that give up do.
+var abort = futures.NewFunc("sandbox.Abort", func(context.Context, int) (int, error) {
+	runtime.LockOSThread()
+	if err := unix.Tgkill(os.Getpid(), unix.Gettid(), unix.SIGKILL); err != nil {
+		return 0, err
+	}
+	select {}
+})
+
+// A worker may signal itself, so that it ends as it says.
+func TestAWorkerInASandboxCanEndItself(t *testing.T) {
+	clean(t)
+	pool := newPool(t, procpool.Config{Sandbox: procpool.PureCPU, OnCrash: procpool.ReplaceWorker})
+	sound(t, pool)
+	_, err := futures.Submit(bounded(t), pool, abort, 0).Result(bounded(t))
+	var crash *procpool.WorkerCrashError
+	require.ErrorAs(t, err, &crash)
+	assert.Equal(t, unix.SIGKILL, crash.Signal)
+}
+
+// guess starts a process as the host starts workers, with a cookie that is probably wrong.
+var guess = futures.NewFunc("sandbox.Guess", func(_ context.Context, cookie uint32) (string, error) {
+	err := copyOfItself(&syscall.SysProcAttr{Cloneflags: uintptr(uint64(cookie) << 32)})
+	return fmt.Sprint(err), nil
+})
+
+// Who guesses at the cookie that starts processes is ended, and so does not guess again. Without a sandbox the kernel takes no notice of cookies.
+func TestAWorkerGuessesOnce(t *testing.T) {
+	if bits.UintSize != 64 {
+		t.Skip("A PROCESSOR OF 32 BITS HAS NO COOKIES")
+	}
+	clean(t)
+	held := newPool(t, procpool.Config{Sandbox: procpool.PureCPU, OnCrash: procpool.ReplaceWorker})
+	sound(t, held)
+	for _, cookie := range []uint32{1, 0x12345678, 1<<32 - 1} {
+		_, err := futures.Submit(bounded(t), held, guess, cookie).Result(bounded(t))
+		var crash *procpool.WorkerCrashError
+		require.ErrorAs(t, err, &crash, "%#x", cookie)
+		assert.Equal(t, unix.SIGSYS, crash.Signal)
+	}
+	said, err := futures.Submit(bounded(t), held, guess, 0).Result(bounded(t))
+	require.NoError(t, err)
+	assert.Contains(t, said, unix.EPERM.Error())
+
+	free := newPool(t, procpool.Config{})
+	said, err = futures.Submit(bounded(t), free, guess, 0x12345678).Result(bounded(t))
+	require.NoError(t, err)
+	assert.Equal(t, "<nil>", said, "nobody can do it here, so that a sandbox stops it proves nothing")
 }

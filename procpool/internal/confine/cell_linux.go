@@ -11,8 +11,9 @@ import (
 
 // A Cell is what holds one worker. Every method of a nil Cell does nothing.
 type Cell struct {
-	plan  *Plan
-	group group // nil: none
+	plan   *Plan
+	group  group  // nil: none
+	cookie uint32 // by which the filter tells the start of the worker from whatever else
 
 	blocked unix.Sigset_t // by the thread that starts the process, before Enter
 }
@@ -22,7 +23,7 @@ func (p *Plan) Cell() (*Cell, error) {
 	if p == nil {
 		return nil, nil
 	}
-	c := &Cell{plan: p}
+	c := &Cell{plan: p, cookie: newCookie()}
 	if p.groups != nil {
 		g, err := p.groups.make(p.name(), p.request.Limits)
 		if err != nil {
@@ -33,7 +34,7 @@ func (p *Plan) Cell() (*Cell, error) {
 	return c, nil
 }
 
-// Taints reports whether Enter leaves the thread unfit for anything else.
+// Taints reports whether Enter leaves the thread unfit for anything but Settle. It must end then: if the worker is held, that is what lets it go.
 func (c *Cell) Taints() bool { return c != nil && c.plan.request.Sandbox != nil }
 
 // OnFirstThread reports whether the caller is on the thread that the program began with.
@@ -45,7 +46,10 @@ func (c *Cell) Prepare(cmd *exec.Cmd) {
 		return
 	}
 	cmd.SysProcAttr.Ptrace = c.plan.hold
-	cmd.SysProcAttr.Cloneflags |= uintptr(c.plan.lock)
+	cmd.SysProcAttr.Cloneflags |= carry(c.cookie)
+	if c.Taints() {
+		cmd.SysProcAttr.Pdeathsig = 0 // which would come for the thread
+	}
 }
 
 // Enter restricts the calling thread, to which its goroutine must be locked, for good. It must be the last thing before the
@@ -80,10 +84,15 @@ func (c *Cell) Enter() error {
 			return err
 		}
 	}
-	if c.plan.filter != nil {
-		if err := install(c.plan.filter); err != nil {
-			return fmt.Errorf("install the filter of system calls: %w", err)
-		}
+	if !c.plan.seccomp {
+		return nil
+	}
+	program, err := filter(box, c.plan.apart, c.cookie)
+	if err == nil {
+		err = install(program)
+	}
+	if err != nil {
+		return fmt.Errorf("install the filter of system calls: %w", err)
 	}
 	return nil
 }
@@ -95,8 +104,8 @@ func (c *Cell) Leave() {
 	}
 }
 
-// Settle puts the process, which is held at its exec, within its limits and lets it go. It is called on the thread that has
-// started it; what that one may not do any more another one does. After an error the process must be killed.
+// Settle puts the process, which is held at its exec, within its limits and lets it go, at the latest with the end of the thread: see Taints. It is called on
+// the thread that has started it; what that one may not do any more another one does. After an error the process must be killed.
 func (c *Cell) Settle(pid int) error {
 	if c == nil {
 		return nil
@@ -116,6 +125,9 @@ func (c *Cell) Settle(pid int) error {
 	}
 	if err := block(pid, c.blocked); err != nil {
 		return err
+	}
+	if c.Taints() {
+		return forget(pid)
 	}
 	return letGo(pid)
 }

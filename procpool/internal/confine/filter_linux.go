@@ -9,10 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A rule allows a system call if one of its alternatives holds.
+// A rule allows a system call if one of its alternatives holds. Otherwise the call fails; but if there are any for that and none of them holds either, whoever
+// makes the call is ended.
 type rule struct {
 	name         string
 	alternatives []alternative
+	failing      []alternative
 }
 
 // An alternative holds if all of its conditions do.
@@ -39,14 +41,15 @@ func oneOf(arg uint32, values ...uint32) (any []alternative) {
 
 // numbered is a rule for this architecture.
 type numbered struct {
-	number       uint32
-	alternatives []alternative
+	number uint32
+	rule
 }
 
 const (
 	denied  = unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)
 	missing = unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS) // so that libraries use what it replaces
 	granted = unix.SECCOMP_RET_ALLOW
+	deadly  = unix.SECCOMP_RET_KILL_PROCESS
 )
 
 // Offsets in what a filter sees.
@@ -78,16 +81,24 @@ func assemble(archID uint32, hasX32 bool, numbers []uint32, rules []numbered, ab
 	}
 	for _, r := range rules {
 		var body []bpf.Instruction
-		for _, a := range r.alternatives {
-			const each = 3 // instructions of a condition
-			for i, c := range a {
-				rest := uint8(each*(len(a)-1-i) + 1) // behind which is the next alternative
-				body = append(body, load(c.at()), bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: c.mask},
-					bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: c.value, SkipTrue: rest})
+		either := func(alternatives []alternative, verdict uint32) {
+			for _, a := range alternatives {
+				const each = 3 // instructions of a condition
+				for i, c := range a {
+					rest := uint8(each*(len(a)-1-i) + 1) // behind which is the next alternative
+					body = append(body, load(c.at()), bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: c.mask},
+						bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: c.value, SkipTrue: rest})
+				}
+				body = append(body, ret(verdict))
 			}
-			body = append(body, ret(granted))
 		}
-		body = append(body, ret(denied))
+		either(r.alternatives, granted)
+		if r.failing == nil {
+			body = append(body, ret(denied))
+		} else {
+			either(r.failing, denied)
+			body = append(body, ret(deadly))
+		}
 		if len(body) > 255 {
 			return nil, fmt.Errorf("the rule for system call %d is too long", r.number)
 		}

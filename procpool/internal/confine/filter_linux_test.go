@@ -53,25 +53,33 @@ func here(t *testing.T) *arch.Info {
 	return info
 }
 
-// holds is what the rules say, without a filter.
-func holds(rules []rule, name string, args []uint64) bool {
+// says is what the rules say, without a filter.
+func says(rules []rule, name string, args []uint64) uint32 {
 	for _, r := range rules {
-		if r.name != name {
-			continue
+		switch {
+		case r.name != name:
+		case holds(r.alternatives, args):
+			return granted
+		case r.failing != nil && !holds(r.failing, args):
+			return deadly
 		}
-	next:
-		for _, a := range r.alternatives {
-			for _, c := range a {
-				word := uint32(args[c.arg])
-				if c.high {
-					word = uint32(args[c.arg] >> 32)
-				}
-				if word&c.mask != c.value {
-					continue next
-				}
+	}
+	return denied
+}
+
+func holds(alternatives []alternative, args []uint64) bool {
+next:
+	for _, a := range alternatives {
+		for _, c := range a {
+			word := uint32(args[c.arg])
+			if c.high {
+				word = uint32(args[c.arg] >> 32)
 			}
-			return true
+			if word&c.mask != c.value {
+				continue next
+			}
 		}
+		return true
 	}
 	return false
 }
@@ -86,13 +94,17 @@ func TestTheFilterSaysWhatTheRulesSay(t *testing.T) {
 		plain[name] = true
 	}
 	for _, box := range []*Sandbox{{}, {Network: true}, {Exec: true}, {Network: true, Exec: true}} {
-		for _, lock := range []uint32{0, unix.CLONE_NEWUTS} {
-			program, err := filter(box, lock)
+		for _, apart := range []bool{false, true} {
+			const cookie = 0x12345678
+			program, err := filter(box, apart, cookie)
 			require.NoError(t, err)
 			j := newJudge(t, program)
-			list := rules(box, lock)
+			list := rules(box, apart, cookie)
 			seen := make(map[string]bool)
-			values := []uint64{0, 1, 1 << 32, 1<<64 - 1, uint64(startFlags), uint64(startFlags | unix.CLONE_PIDFD | lock), unix.CLONE_THREAD | unix.CLONE_NEWUSER}
+			values := []uint64{
+				0, 1, 1 << 32, 1<<64 - 1, uint64(startFlags), uint64(startFlags | unix.CLONE_PIDFD), unix.CLONE_THREAD | unix.CLONE_NEWUSER,
+				cookie<<32 | uint64(startFlags), cookie<<32 | unix.CLONE_THREAD, (cookie+1)<<32 | uint64(startFlags),
+			}
 			for _, r := range list {
 				require.False(t, seen[r.name] || plain[r.name], "%s is there twice", r.name)
 				seen[r.name] = true
@@ -116,9 +128,9 @@ func TestTheFilterSaysWhatTheRulesSay(t *testing.T) {
 							args[i] = r.Uint64()
 						}
 					}
-					want := denied
+					want := says(list, name, args)
 					switch {
-					case plain[name] || holds(list, name, args):
+					case plain[name]:
 						want = granted
 					case slices.Contains(replaced, name):
 						want = missing
@@ -133,7 +145,7 @@ func TestTheFilterSaysWhatTheRulesSay(t *testing.T) {
 // The same numbers mean other things to other interfaces of the kernel.
 func TestTheFilterKnowsOneInterface(t *testing.T) {
 	info := here(t)
-	program, err := filter(&Sandbox{Network: true, Exec: true}, 0)
+	program, err := filter(&Sandbox{Network: true, Exec: true}, true, 1)
 	require.NoError(t, err)
 	j := newJudge(t, program)
 	read := uint32(info.SyscallNames["read"])
@@ -152,7 +164,7 @@ func TestTheFilterKnowsOneInterface(t *testing.T) {
 // Cores that go to a program are written unless the limit is 1, so that it may not become 0.
 func TestTheFilterKeepsTheLimitOfCores(t *testing.T) {
 	info := here(t)
-	program, err := filter(&Sandbox{Network: true, Exec: true}, 0)
+	program, err := filter(&Sandbox{Network: true, Exec: true}, true, 1)
 	require.NoError(t, err)
 	j := newJudge(t, program)
 	prlimit := uint32(info.SyscallNames["prlimit64"])
@@ -164,6 +176,32 @@ func TestTheFilterKeepsTheLimitOfCores(t *testing.T) {
 	assert.Equal(t, denied, j.verdict(uint32(info.ID), prlimit, 1, unix.RLIMIT_NOFILE, some, 0), "of another process")
 	assert.Equal(t, denied, j.verdict(uint32(info.ID), uint32(info.SyscallNames["setrlimit"]), unix.RLIMIT_CORE, some))
 	assert.EqualValues(t, granted, j.verdict(uint32(info.ID), uint32(info.SyscallNames["setrlimit"]), unix.RLIMIT_NOFILE, some))
+}
+
+// The start of the worker shows its cookie, and nobody else can: who has none fails, and who guesses does not guess twice.
+func TestTheFilterTellsTheStartByItsCookie(t *testing.T) {
+	info := here(t)
+	const cookie, start = 0x12345678, uint64(startFlags)
+	program, err := filter(&Sandbox{}, true, cookie)
+	require.NoError(t, err)
+	j := newJudge(t, program)
+	clone := func(flags uint64) uint32 {
+		return j.verdict(uint32(info.ID), uint32(info.SyscallNames["clone"]), flags)
+	}
+	assert.EqualValues(t, granted, clone(cookie<<32|start))
+	assert.EqualValues(t, granted, clone(cookie<<32|start|unix.CLONE_PIDFD))
+	assert.EqualValues(t, granted, clone(unix.CLONE_THREAD|unix.CLONE_VM))
+	assert.Equal(t, denied, clone(start))
+	assert.Equal(t, denied, clone(uint64(unix.SIGCHLD)))
+	for _, guess := range []uint64{1, cookie + 1, cookie ^ 1<<31, 1<<32 - 1} {
+		assert.EqualValues(t, deadly, clone(guess<<32|start), "%#x", guess)
+	}
+	assert.EqualValues(t, deadly, clone(cookie<<32|start|unix.CLONE_NEWUSER))
+	if !hasCookies {
+		t.Skip("A PROCESSOR OF 32 BITS HAS NO COOKIES")
+	}
+	assert.Equal(t, uint64(cookie)<<32, uint64(carry(cookie)))
+	assert.NotEqual(t, newCookie(), newCookie())
 }
 
 func TestCoresForAProgramTakeALimitOfTheirOwn(t *testing.T) {
@@ -181,7 +219,7 @@ func TestCoresForAProgramTakeALimitOfTheirOwn(t *testing.T) {
 // What no sandbox may ever allow, whatever else changes in the lists.
 func TestTheFilterNeverAllows(t *testing.T) {
 	info := here(t)
-	program, err := filter(&Sandbox{Network: true, Exec: true}, 0)
+	program, err := filter(&Sandbox{Network: true, Exec: true}, true, 1)
 	require.NoError(t, err)
 	j := newJudge(t, program)
 	for _, name := range []string{

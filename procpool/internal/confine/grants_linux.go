@@ -5,8 +5,6 @@ import (
 	"debug/elf"
 	"errors"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 )
 
@@ -41,35 +39,6 @@ func grants(box *Sandbox, program string) []grant {
 		list = append(list, grant{path: path, access: write})
 	}
 	return list
-}
-
-// seesProcesses reports whether a worker in the box can open the folders of processes.
-func seesProcesses(box *Sandbox) bool {
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return true // it cannot be told
-	}
-	for line := range strings.Lines(string(mounts)) {
-		fields := strings.Fields(line)
-		if end := slices.Index(fields, "-"); end < 5 || end+1 >= len(fields) || fields[end+1] != "proc" {
-			continue
-		}
-		for _, path := range slices.Concat(box.Read, box.Write) {
-			if info, err := os.Stat(path); err == nil && !info.IsDir() {
-				continue
-			}
-			real, err := filepath.EvalSymlinks(path)
-			if err != nil || within(real, fields[4]) || within(fields[4], real) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// within reports whether path is folder, or in it.
-func within(path, folder string) bool {
-	return path == folder || strings.HasPrefix(path, strings.TrimSuffix(folder, "/")+"/")
 }
 
 // interpreter is what the kernel loads to run a program: its dynamic loader, or what a script names in its first line. Empty if it needs none, or

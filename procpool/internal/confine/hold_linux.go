@@ -65,6 +65,14 @@ func awaitHold(pid int) error {
 	}
 }
 
+// forget has the end of the calling thread let a held process run: what that one is held by is taken for seen, and would be a signal that ends it otherwise.
+func forget(pid int) error {
+	if err := unix.Waitid(unix.P_PID, pid, nil, unix.WSTOPPED|unix.WNOHANG, nil); err != nil {
+		return fmt.Errorf("let the worker go: %w", err)
+	}
+	return nil
+}
+
 // letGo lets a held process run, and traces it no more.
 func letGo(pid int) error {
 	if err := syscall.PtraceDetach(pid); err != nil {

@@ -15,8 +15,8 @@ type Plan struct {
 
 	landlock bool
 	attr     rulesetAttr
-	filter   []unix.SockFilter
-	lock     uint32 // see rules
+	seccomp  bool
+	apart    bool // see rules
 
 	groups groups // nil: none
 	mark   string
@@ -44,7 +44,7 @@ func New(r Request) (*Plan, error) {
 	held := mayHold()
 	p.hold = held == nil
 	if r.Sandbox != nil {
-		if err := p.planBox(); err != nil {
+		if err := p.planBox(held); err != nil {
 			return nil, err
 		}
 	}
@@ -60,8 +60,8 @@ func (p *Plan) found(name string, why error, how string) {
 	p.findings = append(p.findings, f)
 }
 
-// planBox decides what of a sandbox there will be.
-func (p *Plan) planBox() error {
+// planBox decides what of a sandbox there will be. held says why workers cannot be held, or nothing.
+func (p *Plan) planBox(held error) error {
 	box := p.request.Sandbox
 	abi := landlockVersion()
 	p.landlock = abi > 0
@@ -90,17 +90,15 @@ func (p *Plan) planBox() error {
 		p.attr.scoped |= unix.LANDLOCK_SCOPE_SIGNAL
 	}
 	p.found("Sandbox.signals", signals, "landlock: signals reach only what the worker has started")
+	p.apart = signals == nil && held == nil
 
-	admin := capable(unix.CAP_SYS_ADMIN) && capable(unix.CAP_SETPCAP)
-	if !box.Exec && admin {
-		p.lock = unix.CLONE_NEWUTS
-	}
 	var calls error
 	if !hasSeccomp() {
 		calls = fmt.Errorf("the kernel has no filters of system calls (CONFIG_SECCOMP_FILTER)")
-	} else if p.filter, calls = filter(box, p.lock); calls != nil {
-		calls = fmt.Errorf("there is no filter of system calls for this processor: %w", calls)
+	} else if _, err := filter(box, p.apart, newCookie()); err != nil {
+		calls = fmt.Errorf("there is no filter of system calls for this processor: %w", err)
 	}
+	p.seccomp = calls == nil
 	network := "seccomp: no socket can be made"
 	if box.Network {
 		network = "seccomp: sockets are those of IP"
@@ -113,8 +111,8 @@ func (p *Plan) planBox() error {
 			fork = calls
 		}
 		p.found("Sandbox.Exec", fork, "landlock: no program can be executed but the worker's own")
-		if fork == nil && p.lock == 0 {
-			fork = fmt.Errorf("starting a copy of the worker cannot be told from starting the worker without CAP_SYS_ADMIN and CAP_SETPCAP in this program; Limits.Processes bounds the copies")
+		if fork == nil && !hasCookies {
+			fork = fmt.Errorf("starting a copy of the worker cannot be told from starting the worker on a processor of 32 bits; Limits.Processes bounds the copies")
 		}
 		p.found("Sandbox.fork", fork, "seccomp: no process can be started, threads can")
 	}
@@ -123,7 +121,8 @@ func (p *Plan) planBox() error {
 	} else {
 		p.found("Sandbox.privileges", nil, "no_new_privs, no capabilities")
 	}
-	p.found("Sandbox.descriptors", sheltered(), "what this program has open is out of reach")
+	// Without the hold the worker runs for a moment beside the thread that has started it, through which the kernel would let it look into this program.
+	p.found("Sandbox.descriptors", first(files, held), "landlock: what this program has open is out of reach")
 	if p.landlock { // as a rehearsal
 		fd, err := ruleset(p.attr, grants(box, p.request.Program))
 		if err != nil {
@@ -140,14 +139,6 @@ func (p *Plan) planLimits(held error) {
 	why := p.planGroups()
 	if why == nil && held != nil {
 		why = fmt.Errorf("they hold from a moment after the worker's start, and not from before it: %w", held)
-	}
-	first := func(errs ...error) error {
-		for _, err := range errs {
-			if err != nil {
-				return err
-			}
-		}
-		return nil
 	}
 	version, memory, processes := "", error(nil), error(nil)
 	if p.groups != nil {
@@ -167,7 +158,17 @@ func (p *Plan) planLimits(held error) {
 		}
 		p.found(r.name, err, "rlimit")
 	}
-	p.hold = p.hold && (p.groups != nil || len(p.rlimit) > 0)
+	p.hold = p.hold && (p.request.Sandbox != nil || p.groups != nil || len(p.rlimit) > 0)
+}
+
+// first is the first of errs that is one.
+func first(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // planGroups sees whether cgroups can be made here.

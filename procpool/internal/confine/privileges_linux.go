@@ -1,9 +1,7 @@
 package confine
 
 import (
-	"errors"
 	"fmt"
-	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,21 +17,6 @@ func capabilities() (header unix.CapUserHeader, data [2]unix.CapUserData, err er
 	header.Version = unix.LINUX_CAPABILITY_VERSION_3
 	err = unix.Capget(&header, &data[0])
 	return header, data, err
-}
-
-// sheltered says why a worker could open what this program has open, or nil. To the kernel a worker may look into the thread that has started it,
-// since both are held alike: what that has open, which is what all of this program has, it finds in /proc without a right to any file there. But not if the
-// thread has capabilities that the worker has not, or if nobody may look into this program.
-func sheltered() error {
-	if dumpable, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0); err == nil && dumpable != 1 {
-		return nil
-	}
-	_, data, err := capabilities()
-	if err == nil && data[0].Permitted|data[1].Permitted != 0 && (os.Geteuid() != 0 || capable(unix.CAP_SETPCAP)) {
-		return nil
-	}
-	return errors.New("the worker can open the pipes of this program, those to other workers among them, which has no capability more than it: give this program one, or keep " +
-		"others from looking into it, by prctl(PR_SET_DUMPABLE, 0), before the pool is made")
 }
 
 // renounce sees to it that what the calling thread starts gains nothing by its exec, and loses the capabilities that this

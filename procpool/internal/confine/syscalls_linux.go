@@ -52,63 +52,64 @@ var allowed = []string{
 // namespaces are the flags of clone that make one. A time namespace cannot be had from clone.
 const namespaces = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWCGROUP
 
-// startFlags are the flags with which package syscall starts a process.
-const startFlags = unix.CLONE_VFORK | unix.CLONE_VM | uint32(unix.SIGCHLD)
-
-// rules are the system calls with a look at their arguments. lock is what Cell.Prepare adds to the flags of clone.
-func rules(box *Sandbox, lock uint32) []rule {
+// rules are the system calls with a look at their arguments. apart says that landlock keeps signals from whatever is not the worker's, and that the worker never
+// runs beside the thread that has started it; cookie is what Cell.Prepare adds to the flags of clone.
+func rules(box *Sandbox, apart bool, cookie uint32) (list []rule) {
 	const all = ^uint32(0)
-	list := []rule{
-		// Signals to others are landlock's, but for those to the thread of the host that has started the worker: it is held like the worker, so
-		// landlock takes it for one of the worker's, and a signal that ends it ends the host. So a worker sends none but the one by which
-		// Go's scheduler interrupts a thread, nor has the kernel send one for it.
-		{"tgkill", oneOf(2, uint32(unix.SIGURG))},
-		{"kill", oneOf(1, 0)},
-		{"open", opening(1)}, {"openat", opening(2)},
-		{"fcntl", oneOf(1, controls...)}, {"fcntl64", oneOf(1, controls...)},
-		// of itself: another process of the same user could be crippled with it
-		{"prlimit64", append(limiting(1, alternative{{arg: 0, mask: all}}), alternative{{arg: 0, mask: all}, {arg: 2, mask: all}, {arg: 2, high: true, mask: all}})},
-		{"setrlimit", limiting(0, nil)},
-		{"setpgid", []alternative{{{arg: 0, mask: all}, {arg: 1, mask: all}}}},
-		{"ptrace", oneOf(0, unix.PTRACE_TRACEME, unix.PTRACE_SETSIGMASK, unix.PTRACE_DETACH)}, // for the hold; who asks for the one is taken for dead
-		{"ioctl", oneOf(1, unix.TCGETS, unix.TIOCGWINSZ, fionread, fionbio, fioclex, fionclex)},
-		{"personality", oneOf(0, all)}, // which asks
-		{"prctl", append(oneOf(0, unix.PR_SET_NAME, unix.PR_GET_NAME, unix.PR_SET_VMA, unix.PR_GET_DUMPABLE, unix.PR_GET_PDEATHSIG,
-			unix.PR_SET_NO_NEW_PRIVS, unix.PR_GET_NO_NEW_PRIVS, unix.PR_GET_SECCOMP, unix.PR_CAPBSET_READ, unix.PR_GET_THP_DISABLE, unix.PR_SET_THP_DISABLE,
-			unix.PR_SET_TIMERSLACK, unix.PR_GET_TIMERSLACK),
-			// it ends with its host, and cannot change its mind
-			alternative{{arg: 0, mask: all, value: unix.PR_SET_PDEATHSIG}, {arg: 1, mask: all, value: uint32(unix.SIGKILL)}})},
+	allow := func(name string, alternatives []alternative) {
+		list = append(list, rule{name: name, alternatives: alternatives})
 	}
-	thread := alternative{{arg: 0, mask: unix.CLONE_THREAD | namespaces, value: unix.CLONE_THREAD}}
+	if apart {
+		allow("kill", anyhow)
+		allow("tgkill", anyhow)
+	} else { // none but the one by which Go's scheduler interrupts a thread
+		allow("kill", oneOf(1, 0))
+		allow("tgkill", oneOf(2, uint32(unix.SIGURG)))
+	}
+	allow("open", opening(1))
+	allow("openat", opening(2))
+	for _, name := range []string{"fcntl", "fcntl64"} {
+		allow(name, oneOf(1, controls...))
+	}
+	// of itself: another process of the same user could be crippled with it
+	allow("prlimit64", append(limiting(1, alternative{{arg: 0, mask: all}}), alternative{{arg: 0, mask: all}, {arg: 2, mask: all}, {arg: 2, high: true, mask: all}}))
+	allow("setrlimit", limiting(0, nil))
+	allow("setpgid", []alternative{{{arg: 0, mask: all}, {arg: 1, mask: all}}}) // for the start
+	allow("ptrace", oneOf(0, unix.PTRACE_TRACEME, unix.PTRACE_SETSIGMASK))      // for the hold; who asks for the one is taken for dead
+	allow("ioctl", oneOf(1, unix.TCGETS, unix.TIOCGWINSZ, fionread, fionbio, fioclex, fionclex))
+	allow("personality", oneOf(0, all)) // which asks
+	allow("prctl", oneOf(0, unix.PR_SET_NAME, unix.PR_GET_NAME, unix.PR_SET_VMA, unix.PR_GET_DUMPABLE, unix.PR_SET_PDEATHSIG, unix.PR_GET_PDEATHSIG,
+		unix.PR_SET_NO_NEW_PRIVS, unix.PR_GET_NO_NEW_PRIVS, unix.PR_GET_SECCOMP, unix.PR_CAPBSET_READ, unix.PR_GET_THP_DISABLE, unix.PR_SET_THP_DISABLE,
+		unix.PR_SET_TIMERSLACK, unix.PR_GET_TIMERSLACK))
 	if box.Exec {
-		// of its own: CLONE_PARENT would give this program children that it never waits for
-		list = append(list, rule{"clone", []alternative{{{arg: 0, mask: namespaces | unix.CLONE_PARENT}}}}, rule{"fork", anyhow}, rule{"vfork", anyhow},
-			rule{"pidfd_open", oneOf(1, 0, unix.PIDFD_NONBLOCK)}) // of processes, and not of a thread
-		if !seesProcesses(box) { // whose folder in /proc is a descriptor of a thread as well
-			list = append(list, rule{"pidfd_send_signal", anyhow})
+		allow("clone", []alternative{{{arg: 0, mask: namespaces | unix.CLONE_PARENT}}}) // CLONE_PARENT would give this program children that it never waits for
+		for _, name := range []string{"fork", "vfork"} {
+			allow(name, anyhow)
+		}
+		allow("pidfd_open", oneOf(1, 0, unix.PIDFD_NONBLOCK)) // of processes, and not of a thread
+		if apart {
+			allow("pidfd_send_signal", anyhow)
 		}
 	} else {
-		// If lock is a flag that takes a capability, this host can start the worker with it, and the worker, which has none, nobody.
-		list = append(list, rule{"clone", []alternative{
-			thread,
-			{{arg: 0, mask: all &^ unix.CLONE_PIDFD, value: startFlags | lock}},
-		}})
+		list = append(list, forking(cookie))
 	}
 	if box.Network {
 		routes := alternative{{arg: 0, mask: all, value: unix.AF_NETLINK}, {arg: 2, mask: all, value: unix.NETLINK_ROUTE}} // which tell a program its addresses
-		list = append(list, rule{"socket", append(oneOf(0, unix.AF_INET, unix.AF_INET6), routes)})
+		allow("socket", append(oneOf(0, unix.AF_INET, unix.AF_INET6), routes))
 		for _, name := range []string{
 			"connect", "bind", "listen", "accept", "accept4", "getsockname", "getpeername", "sendto", "recvfrom", "sendmsg", "recvmsg", "sendmmsg",
 			"recvmmsg", "recvmmsg_time64", "shutdown", "setsockopt", "getsockopt", "send", "recv",
 		} {
-			list = append(list, rule{name, anyhow})
+			allow(name, anyhow)
 		}
 	}
 	// Not of datagrams: who has such a pair can send to any address, and a socket of the machine is a path that landlock does not know.
-	list = append(list, rule{"socketpair", []alternative{pair(unix.SOCK_STREAM), pair(unix.SOCK_SEQPACKET)}})
+	allow("socketpair", []alternative{pair(unix.SOCK_STREAM), pair(unix.SOCK_SEQPACKET)})
 	if !box.Network { // event loops wake themselves through a pair
-		list = append(list, rule{"recvfrom", anyhow}, rule{"shutdown", anyhow}, rule{"getsockopt", anyhow},
-			rule{"sendto", []alternative{{{arg: 4, mask: all}, {arg: 4, high: true, mask: all}}}}) // to its peer, and not to an address
+		for _, name := range []string{"recvfrom", "shutdown", "getsockopt"} {
+			allow(name, anyhow)
+		}
+		allow("sendto", []alternative{{{arg: 4, mask: all}, {arg: 4, high: true, mask: all}}}) // to its peer, and not to an address
 	}
 	return list
 }
@@ -157,7 +158,7 @@ const (
 var replaced = []string{"clone3", "openat2", "futex_wait", "futex_wake"}
 
 // filter is the whole, for this architecture. The error says what is missing.
-func filter(box *Sandbox, lock uint32) ([]unix.SockFilter, error) {
+func filter(box *Sandbox, apart bool, cookie uint32) ([]unix.SockFilter, error) {
 	here, err := arch.GetInfo("")
 	if err != nil {
 		return nil, fmt.Errorf("no table of system calls: %w", err)
@@ -169,9 +170,9 @@ func filter(box *Sandbox, lock uint32) ([]unix.SockFilter, error) {
 		}
 	}
 	var known []numbered
-	for _, r := range rules(box, lock) {
+	for _, r := range rules(box, apart, cookie) {
 		if n, ok := here.SyscallNames[r.name]; ok {
-			known = append(known, numbered{uint32(n), r.alternatives})
+			known = append(known, numbered{uint32(n), r})
 		}
 	}
 	absent := []uint32{}
