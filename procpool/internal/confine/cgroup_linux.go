@@ -20,10 +20,10 @@ import (
 
 // Each worker has a cgroup of its own, next to this program's (version 2) or below it (version 1). Its name says whose it is:
 //
-//	concurrent-<pid namespace>-<pid of the host>-<its start time>-<number>
+//	concurrent-<pid namespace>-<time namespace>-<pid of the host>-<its start time>-<number>
 //
 // so that what a killed host has left can be told from what a living one has, and the next pool removes it. A host in another pid
-// namespace cannot be judged from here, and what it has is left alone.
+// namespace cannot be judged from here, and in another time namespace it has another start time: what those have is left alone.
 
 const (
 	namePrefix = "concurrent-"
@@ -373,33 +373,34 @@ func clear(g group) error {
 
 // mark is what the names of this host's cgroups begin with.
 func mark() (string, error) {
+	host, err := realm()
+	if err != nil {
+		return "", err
+	}
 	start, err := startTime(os.Getpid())
 	if err != nil {
 		return "", err
 	}
-	space, err := pidNamespace()
-	if err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("%s%s-%d-%s-", namePrefix, space, os.Getpid(), start), nil
+	return fmt.Sprintf("%s%s-%d-%s-", namePrefix, host, os.Getpid(), start), nil
 }
 
 // sweep removes the cgroups of hosts that are gone.
 func sweep(g groups) {
-	space, err := pidNamespace()
+	here, err := realm()
 	if err != nil {
 		return
 	}
 	for _, name := range g.leftover() {
-		fields := strings.Split(strings.TrimPrefix(name, namePrefix), "-")
-		if len(fields) != 4 || fields[0] != space {
+		rest, near := strings.CutPrefix(name, namePrefix+here+"-")
+		fields := strings.Split(rest, "-")
+		if !near || len(fields) != 3 {
 			continue
 		}
-		pid, err := strconv.Atoi(fields[1])
+		pid, err := strconv.Atoi(fields[0])
 		if err != nil {
 			continue
 		}
-		if !gone(pid, fields[2]) {
+		if !gone(pid, fields[1]) {
 			continue
 		}
 		if left, err := g.open(name); err == nil {
@@ -431,7 +432,21 @@ func startTime(pid int) (string, error) {
 	return fields[started], nil
 }
 
-func pidNamespace() (string, error) {
-	name, err := os.Readlink("/proc/self/ns/pid")
-	return strings.TrimSuffix(strings.TrimPrefix(name, "pid:["), "]"), err
+// realm names the namespaces of this program in which a pid and a start time mean something. The error says why pids in /proc mean nothing to it.
+func realm() (string, error) {
+	if self, err := os.Readlink("/proc/self"); err != nil {
+		return "", err
+	} else if self != strconv.Itoa(os.Getpid()) {
+		return "", errors.New("/proc is not that of this program's pid namespace: mount it there")
+	}
+	pid, err := os.Readlink("/proc/self/ns/pid")
+	if err != nil {
+		return "", err
+	}
+	clock, err := os.Readlink("/proc/self/ns/time")
+	if errors.Is(err, os.ErrNotExist) {
+		clock, err = "time:[0]", nil // before Linux 5.6 all have the same
+	}
+	number := func(link string) string { return strings.Trim(link, "abcdefghijklmnopqrstuvwxyz:[]") }
+	return number(pid) + "-" + number(clock), err
 }

@@ -1,0 +1,87 @@
+package confine
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+const markVar = "CONFINE_TEST_MARK"
+
+// TestMain makes this program a host in a place of its own, which tells its mark and waits for its end.
+func TestMain(m *testing.M) {
+	if os.Getenv(markVar) == "" {
+		os.Exit(m.Run())
+	}
+	own, err := mark()
+	fmt.Println(own, err)
+	_, _ = bufio.NewReader(os.Stdin).ReadByte()
+}
+
+// hostIn starts a host by unshare, and returns what it says of its mark.
+func hostIn(t *testing.T, unshare ...string) (says string) {
+	t.Helper()
+	if !capable(unix.CAP_SYS_ADMIN) {
+		t.Skip("THE TEST TAKES CAP_SYS_ADMIN TO MAKE A NAMESPACE")
+	}
+	self, err := os.Executable()
+	require.NoError(t, err)
+	host := exec.Command("unshare", append(unshare, "--fork", self)...)
+	host.Env = append(os.Environ(), markVar+"=1")
+	host.Stderr = os.Stderr
+	in, err := host.StdinPipe()
+	require.NoError(t, err)
+	out, err := host.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, host.Start())
+	t.Cleanup(func() {
+		assert.NoError(t, in.Close())
+		assert.NoError(t, host.Wait())
+	})
+	says, err = bufio.NewReader(out).ReadString('\n')
+	require.NoError(t, err)
+	return strings.TrimSpace(says)
+}
+
+// relics are cgroups that somebody has left. They say which of them are opened, and let nobody.
+type relics struct {
+	groups
+	names  []string
+	opened []string
+}
+
+func (r *relics) leftover() []string { return r.names }
+
+func (r *relics) open(name string) (group, error) {
+	r.opened = append(r.opened, name)
+	return nil, os.ErrPermission
+}
+
+// A host whose clock is another one has another start time there than here: it is not taken for one that is gone.
+func TestAHostInAnotherTimeNamespaceIsLeftAlone(t *testing.T) {
+	own, err := mark()
+	require.NoError(t, err)
+	far, _, _ := strings.Cut(hostIn(t, "--time", "--boottime", "100000"), " ")
+	near, _, _ := strings.Cut(hostIn(t, "--uts"), " ")
+	here, err := realm()
+	require.NoError(t, err)
+	gone := namePrefix + here + "-1-999999999999-1" // the first process was not started then
+	r := &relics{names: []string{own + "1", far + "1", near + "1", gone, namePrefix + "1", namePrefix + here + "-x-1-1"}}
+	sweep(r)
+	assert.Equal(t, []string{gone}, r.opened)
+	assert.NotContains(t, far, here)
+	assert.Contains(t, near, here)
+}
+
+// Where /proc is that of another pid namespace, pids name others there: such a host must not judge who is gone.
+func TestAProcOfAnotherNamespaceIsNotBelieved(t *testing.T) {
+	assert.Contains(t, hostIn(t, "--pid"), "/proc is not that of this program's pid namespace")
+	assert.Contains(t, hostIn(t, "--pid", "--mount-proc"), "<nil>")
+}
