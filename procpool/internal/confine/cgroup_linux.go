@@ -285,15 +285,19 @@ func counter(file, name string) (n uint64, known bool) {
 	return 0, false
 }
 
-// named lists the folders of workers.
+// named lists the folders of workers, but for those of other users.
 func named(folder string) (names []string) {
 	entries, _ := os.ReadDir(folder) // what cannot be read cannot be removed
 	for _, e := range entries {
-		if e.IsDir() && strings.HasPrefix(e.Name(), namePrefix) {
+		if e.IsDir() && strings.HasPrefix(e.Name(), namePrefix) && mayWrite(filepath.Join(folder, e.Name(), "cgroup.procs")) == nil {
 			names = append(names, e.Name())
 		}
 	}
 	return names
+}
+
+func mayWrite(file string) error {
+	return unix.Faccessat(unix.AT_FDCWD, file, unix.W_OK, unix.AT_EACCESS)
 }
 
 // killEach sends SIGKILL to each member of the cgroup of that name once. Members that are born meanwhile are met in the next round of clear.

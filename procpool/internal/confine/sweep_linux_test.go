@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -84,4 +86,27 @@ func TestAHostInAnotherTimeNamespaceIsLeftAlone(t *testing.T) {
 func TestAProcOfAnotherNamespaceIsNotBelieved(t *testing.T) {
 	assert.Contains(t, hostIn(t, "--pid"), "/proc is not that of this program's pid namespace")
 	assert.Contains(t, hostIn(t, "--pid", "--mount-proc"), "<nil>")
+}
+
+// What another user has left cannot be removed, and trying takes its time.
+func TestCgroupsOfOtherUsersAreNotLeftovers(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("THE TEST TAKES ROOT TO MAKE FILES OF ANOTHER USER")
+	}
+	dir := t.TempDir()
+	for name, owner := range map[string]int{namePrefix + "ours": 0, namePrefix + "theirs": 65534, "another": 0} {
+		require.NoError(t, os.Mkdir(filepath.Join(dir, name), 0o755))
+		file := filepath.Join(dir, name, "cgroup.procs")
+		require.NoError(t, os.WriteFile(file, nil, 0o644))
+		require.NoError(t, os.Chown(file, owner, owner))
+	}
+	assert.Equal(t, []string{namePrefix + "ours", namePrefix + "theirs"}, named(dir), "root can remove all")
+	done := make(chan []string)
+	go func() {
+		runtime.LockOSThread() // and never unlock it
+		header, none := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, [2]unix.CapUserData{}
+		assert.NoError(t, unix.Capset(&header, &none[0]))
+		done <- named(dir)
+	}()
+	assert.Equal(t, []string{namePrefix + "ours"}, <-done)
 }
