@@ -134,3 +134,12 @@ func TestAStartTimeNamesAProcess(t *testing.T) {
 	_, err = startTime(1 << 30)
 	assert.ErrorIs(t, err, os.ErrNotExist)
 }
+
+// vanished is a cgroup that somebody else has removed.
+type vanished struct{ group }
+
+func (vanished) remove() error { return os.ErrNotExist }
+
+func TestACgroupThatIsGoneNeedsNoClearing(t *testing.T) {
+	assert.NoError(t, clear(vanished{}))
+}
