@@ -36,6 +36,7 @@ type group interface {
 	members() ([]int, error)
 	kill() error // whatever is in it
 	oomKills() (n uint64, known bool)
+	countsSwap() bool // against the limit of memory
 	remove() error
 }
 
@@ -190,6 +191,11 @@ func (g *group1) oomKills() (n uint64, known bool) {
 	return counter(filepath.Join(folder, g.name, "memory.oom_control"), "oom_kill")
 }
 
+func (g *group1) countsSwap() bool {
+	_, err := os.Stat(filepath.Join(g.groups.folders[cgroup1.Memory], g.name, "memory.memsw.limit_in_bytes"))
+	return err == nil
+}
+
 func (g *group1) remove() error { return g.Delete() }
 
 // Version 2: one folder.
@@ -218,8 +224,7 @@ func (g *groups2) make(name string, l Limits) (group, error) {
 	if g.memory() == nil {
 		resources.Memory = &cgroup2.Memory{} // for its counters
 		if l.Memory > 0 {
-			none := int64(0)
-			resources.Memory = &cgroup2.Memory{Max: &l.Memory, Swap: &none}
+			resources.Memory.Max = &l.Memory
 		}
 	}
 	if g.processes() == nil && l.Processes > 0 {
@@ -229,7 +234,15 @@ func (g *groups2) make(name string, l Limits) (group, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &group2{made, filepath.Join(g.mount, g.parent, name)}, nil
+	worker := &group2{made, filepath.Join(g.mount, g.parent, name)}
+	if l.Memory > 0 && worker.countsSwap() { // a kernel without swap has no such file
+		none := int64(0)
+		if err := made.Update(&cgroup2.Resources{Memory: &cgroup2.Memory{Swap: &none}}); err != nil {
+			_ = worker.remove() // nobody is in it
+			return nil, err
+		}
+	}
+	return worker, nil
 }
 
 func (g *groups2) open(name string) (group, error) {
@@ -266,6 +279,11 @@ func (g *group2) kill() error {
 
 func (g *group2) oomKills() (n uint64, known bool) {
 	return counter(filepath.Join(g.folder, "memory.events"), "oom_kill")
+}
+
+func (g *group2) countsSwap() bool {
+	_, err := os.Stat(filepath.Join(g.folder, "memory.swap.max"))
+	return err == nil
 }
 
 // remove takes those with it that the worker has made below. The kernel sees to it that nobody is in them; the library asks before, and cannot where there are threaded ones.

@@ -19,6 +19,7 @@ type Plan struct {
 	apart    bool // see rules
 
 	groups groups // nil: none
+	swap   bool   // counts against Limits.Memory
 	mark   string
 	rlimit []rlimit
 	hold   bool
@@ -145,7 +146,8 @@ func (p *Plan) planLimits(held error) {
 		version, memory, processes = p.groups.version(), p.groups.memory(), p.groups.processes()
 	}
 	if l.Memory > 0 {
-		p.found("Limits.Memory", first(memory, why), version+", swap included")
+		swap, uncounted := swapping(p.swap, swaps())
+		p.found("Limits.Memory", first(memory, why, uncounted), version+", "+swap)
 	}
 	if l.Processes > 0 {
 		p.found("Limits.Processes", first(processes, why), version)
@@ -183,6 +185,7 @@ func (p *Plan) planGroups() error {
 	sweep(g)
 	probe, err := g.make(p.name(), p.request.Limits)
 	if err == nil {
+		p.swap = probe.countsSwap()
 		err = probe.remove()
 	}
 	if err != nil {
