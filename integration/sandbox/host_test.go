@@ -50,6 +50,8 @@ func beHost() {
 		err = awaitDoom(procpool.Config{Limits: procpool.Limits{Memory: 256 << 20, Processes: 64}}, stray)
 	case "outlived":
 		err = awaitDoom(procpool.Config{Sandbox: procpool.PureCPU}, cling)
+	case "lot":
+		err = castLot()
 	default:
 		err = errors.New("no such host")
 	}

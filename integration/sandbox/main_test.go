@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -123,9 +124,9 @@ func cgroupsOf(t *testing.T, pid int) (found []string) {
 	require.NoError(t, err)
 	for line := range strings.Lines(string(text)) {
 		fields := strings.SplitN(strings.TrimSpace(line), ":", 3)
-		folder := "/sys/fs/cgroup/" + fields[1] + fields[2]
+		folder := filepath.Join("/sys/fs/cgroup", fields[1], fields[2])
 		if fields[1] == "" { // version 2
-			folder = "/sys/fs/cgroup" + fields[2] + "/.."
+			folder = filepath.Join("/sys/fs/cgroup", filepath.Dir(fields[2]))
 		}
 		entries, _ := os.ReadDir(folder)
 		for _, e := range entries {

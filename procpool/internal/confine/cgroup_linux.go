@@ -58,7 +58,8 @@ func placement() (groups, error) {
 		if err != nil {
 			return nil, fmt.Errorf("find the cgroup of this process: %w", err)
 		}
-		return &groups2{mount: mount, parent: path.Dir(own)}, nil
+		g := &groups2{mount: mount, parent: path.Dir(own)}
+		return g, g.mayMove()
 	}
 	if cgroups.Mode() == cgroups.Unavailable {
 		return nil, errors.New("no cgroups are mounted at " + mount)
@@ -67,7 +68,16 @@ func placement() (groups, error) {
 }
 
 // remedy is what a human can do about cgroups that cannot be made.
-const remedy = "; run this program as root, or in a cgroup whose parent is delegated to its user (systemd: Delegate=yes and DelegateSubgroup=)"
+func remedy(why error) string {
+	switch {
+	case errors.Is(why, unix.EBUSY):
+		return "; a cgroup with processes of its own is not divided: run this program in a cgroup whose parent has none (systemd: Delegate=yes and DelegateSubgroup=; " +
+			"in a container: move whatever runs there to a cgroup below its root)"
+	case errors.Is(why, unix.EROFS):
+		return "; this container may only read its cgroups: mount them for writing"
+	}
+	return "; run this program as root, or in a cgroup whose parent is delegated to its user (systemd: Delegate=yes and DelegateSubgroup=, or systemd-run --user --scope -p Delegate=yes)"
+}
 
 // Version 1: a folder for each controller.
 
@@ -214,7 +224,16 @@ func (g *groups2) has(controller string) error {
 		return err
 	}
 	if !slices.Contains(strings.Fields(string(text)), controller) {
-		return fmt.Errorf("the %s controller is not in %s", controller, file)
+		return fmt.Errorf("the %s controller is not in %s: enable it in cgroup.subtree_control of the folders above it (systemd: MemoryAccounting=yes, TasksAccounting=yes)", controller, file)
+	}
+	return nil
+}
+
+// mayMove says why processes may not be moved from here to a cgroup beside, or nil. The kernel asks for the right to write where both are.
+func (g *groups2) mayMove() error {
+	file := filepath.Join(g.mount, g.parent, "cgroup.procs")
+	if err := mayWrite(file); err != nil {
+		return fmt.Errorf("cgroup v2: write %s: %w", file, err)
 	}
 	return nil
 }

@@ -177,7 +177,7 @@ func first(errs ...error) error {
 func (p *Plan) planGroups() error {
 	g, err := placement()
 	if err != nil {
-		return fmt.Errorf("%w%s", err, remedy)
+		return fmt.Errorf("%w%s", err, remedy(err))
 	}
 	if p.mark, err = mark(); err != nil {
 		return err
@@ -189,7 +189,7 @@ func (p *Plan) planGroups() error {
 		err = probe.remove()
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w%s", g.version(), err, remedy)
+		return fmt.Errorf("%s: %w%s", g.version(), err, remedy(err))
 	}
 	p.groups = g
 	return nil
