@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -109,4 +110,56 @@ func TestCgroupsOfOtherUsersAreNotLeftovers(t *testing.T) {
 		done <- named(dir)
 	}()
 	assert.Equal(t, []string{namePrefix + "ours"}, <-done)
+}
+
+// A host that /proc hides from this program lives nevertheless, and so do its workers.
+func TestAHostThatIsHiddenIsNotGone(t *testing.T) {
+	if !capable(unix.CAP_SYS_ADMIN) {
+		t.Skip("THE TEST TAKES CAP_SYS_ADMIN TO MOUNT A FILE SYSTEM OF ITS OWN")
+	}
+	host := exec.Command("sleep", "1000")
+	host.SysProcAttr = &unix.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	require.NoError(t, host.Start())
+	start, err := startTime(host.Process.Pid)
+	require.NoError(t, err)
+	hidden := func(then string) (sees error, isGone bool) {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			runtime.LockOSThread() // and never unlock it
+			header, none := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, [2]unix.CapUserData{}
+			for _, err := range []error{unix.Unshare(unix.CLONE_NEWNS), unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""),
+				unix.Mount("proc", "/proc", "proc", 0, "hidepid=2,gid=65533"), unix.Capset(&header, &none[0])} {
+				assert.NoError(t, err)
+			}
+			_, sees = startTime(host.Process.Pid)
+			isGone = gone(host.Process.Pid, then)
+		}()
+		<-done
+		return sees, isGone
+	}
+	sees, isGone := hidden(start)
+	require.ErrorIs(t, sees, os.ErrNotExist)
+	assert.False(t, isGone)
+	assert.False(t, gone(host.Process.Pid, start))
+	assert.True(t, gone(host.Process.Pid, start+"0"), "another one that has its number")
+	require.NoError(t, host.Process.Kill())
+	_ = host.Wait() // it was killed, which is an error
+	assert.True(t, gone(host.Process.Pid, start))
+	_, isGone = hidden(start)
+	assert.True(t, isGone)
+}
+
+// A pid alone names nobody: the next process may get it.
+func TestAStartTimeNamesAProcess(t *testing.T) {
+	own, err := startTime(os.Getpid())
+	require.NoError(t, err)
+	again, err := startTime(os.Getpid())
+	require.NoError(t, err)
+	assert.Equal(t, own, again)
+	first, err := startTime(1)
+	require.NoError(t, err)
+	assert.NotEqual(t, own, first)
+	_, err = startTime(1 << 30)
+	assert.ErrorIs(t, err, os.ErrNotExist)
 }
