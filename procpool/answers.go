@@ -123,14 +123,3 @@ func (w *workerState) claimState(f *flight) string {
 	}
 	return w.claims.State(f.id).String()
 }
-
-// measured learns how long calls of a function take, from n of them that took so long each.
-func (f *function) measured(took time.Duration, n int) {
-	if !f.timed {
-		f.cost, f.timed = took, true
-		return
-	}
-	for range min(n, 16) { // more make no difference
-		f.cost += (took - f.cost) / 8
-	}
-}

@@ -232,12 +232,6 @@ func (s *state) chunkSize(f *function) int {
 // mostInChunk bounds a chunk whose size the user did not choose.
 const mostInChunk = 1000
 
-// price is what a call of a function counts for in the window.
-func (f *function) price() time.Duration { return max(f.cost, minCost) }
-
-// minCost keeps calls of no measurable duration from being sent ahead without bound.
-const minCost = 250 * time.Nanosecond
-
 // mayLaunch reports whether there is room for one more worker. Workers on their way out do not count, but they may not be
 // more than the pool is large.
 func (s *state) mayLaunch(now time.Time) bool {

@@ -77,17 +77,6 @@ type updater interface {
 	update(event func(*state, time.Time))
 }
 
-// function is what a pool knows of a Func. There is one for each name and pair of types.
-type function struct {
-	pool    updater
-	name    string
-	in, out string // fingerprints of the types
-	decodes bool   // the result may have decoding methods of its own
-
-	cost  time.Duration // how long its calls take, learned by the state
-	timed bool          // cost says something
-}
-
 func (t *task) hold() bool {
 	if t.span != nil {
 		return t.span.chunk.Hold(t)
