@@ -88,20 +88,15 @@ func ruleset(attr rulesetAttr, grants []grant) (fd int, err error) {
 	if errno != 0 {
 		return -1, fmt.Errorf("landlock: make a ruleset: %w", errno)
 	}
-	fd = int(r)
-	defer func() {
-		if err != nil {
-			_ = unix.Close(fd) // the error that matters is on its way
-		}
-	}()
-	unix.CloseOnExec(fd)
+	made := int(r)
+	unix.CloseOnExec(made)
 	for _, g := range grants {
-		if err = allow(fd, attr.files, g); err != nil && !(g.optional && errors.Is(err, fs.ErrNotExist)) {
+		if err := allow(made, attr.files, g); err != nil && !(g.optional && errors.Is(err, fs.ErrNotExist)) {
+			_ = unix.Close(made) // the error that matters is on its way
 			return -1, err
 		}
-		err = nil
 	}
-	return fd, nil
+	return made, nil
 }
 
 // allow adds a rule.
