@@ -9,7 +9,7 @@ import (
 )
 
 func BenchmarkValue(b *testing.B) {
-	b.Run("int", func(b *testing.B) { benchmarkValue(b, 112272535095293) })
+	b.Run("int", func(b *testing.B) { benchmarkValue(b, uint64(112272535095293)) })
 	b.Run("struct", func(b *testing.B) { benchmarkValue(b, point{X: 1, Y: -2000, Name: "corner"}) })
 	b.Run("string", func(b *testing.B) { benchmarkValue(b, "a string of some length") })
 	b.Run("1MiB", func(b *testing.B) { benchmarkValue(b, make([]byte, 1<<20)) })

@@ -44,7 +44,7 @@ type (
 
 func TestRoundTrip(t *testing.T) {
 	roundTrip(t, 0)
-	roundTrip(t, math.MinInt64)
+	roundTrip(t, math.MinInt)
 	roundTrip(t, uint64(math.MaxUint64))
 	roundTrip(t, int8(-1))
 	roundTrip(t, 1.5)
@@ -307,7 +307,7 @@ func TestAFailureLeavesNothingBehind(t *testing.T) {
 
 func TestAllocations(t *testing.T) {
 	buffer := make([]byte, 0, 1<<10)
-	n, p := 1<<40, point{1, -2000, "corner"}
+	n, p := math.MaxInt, point{1, -2000, "corner"}
 	allocs := func(f func() error) float64 {
 		return testing.AllocsPerRun(1000, func() {
 			if err := f(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -177,7 +178,9 @@ func (f Fault) strike(ctx context.Context) error {
 		go func() { *p = 1 }()
 		forever()
 	case kindOutOfMemory:
-		hoard(make([]byte, askFor()))
+		for { // where addresses have 32 bits the first may be had
+			hoard(make([]byte, askFor()))
+		}
 	case kindOverflow:
 		debug.SetMaxStack(1 << 20) // it would take a while to fill
 		runtime.KeepAlive(deeper(0))
@@ -237,10 +240,10 @@ func forever() {
 
 func deeper(n int) int { return deeper(n+1) + 1 } //nolint:staticcheck // that it never ends is what it is for
 
-// askFor is more memory than there are addresses, and less than the language refuses to ask for. Where it is no constant the compiler cannot object.
+// askFor is about half of the memory that there are addresses for, which is as much as the language lets a program ask for. Where it is no constant the compiler cannot object.
 func askFor() int {
-	const addresses = 48
-	return 1 << (min(addresses, 32<<(^uint(0)>>63)) - 1)
+	const most = 1<<47 - 1
+	return int(min(uint64(most), math.MaxInt))
 }
 
 // hoarded is what Leak and OutOfMemory keep.

@@ -20,6 +20,7 @@ import (
 	"flag"
 	"fmt"
 	"net"
+	"math"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -170,11 +171,11 @@ func cancelled(ctx context.Context, image *interpreters.Image) error {
 	defer ip.Close() //nolint:errcheck // it is idle
 	short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
 	defer cancel()
-	_, err = interpreters.Call(short, ip, tasks.Primes, 1<<40)
+	_, err = interpreters.Call(short, ip, tasks.Primes, math.MaxInt)
 	if !errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("it was not cancelled: %w", err)
 	}
-	fmt.Printf("  %v: primes below 2^40: %v\n", ip, context.DeadlineExceeded)
+	fmt.Printf("  %v: primes below %d: %v\n", ip, math.MaxInt, context.DeadlineExceeded)
 	count, err := interpreters.Call(ctx, ip, tasks.Primes, 10_000)
 	if err != nil {
 		return err

@@ -108,7 +108,7 @@ func TestValuesComeBackAsTheyWere(t *testing.T) {
 	}
 	pool := newPool(t, procpool.Config{})
 	echo(t, pool, 0)
-	echo(t, pool, math.MinInt64)
+	echo(t, pool, int64(math.MinInt64))
 	echo(t, pool, uint64(math.MaxUint64))
 	echo(t, pool, int8(-7))
 	echo(t, pool, true)

@@ -5,6 +5,7 @@ package procpool_test
 import (
 	"bytes"
 	"context"
+	"math"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -109,7 +110,7 @@ func TestTheArenaIsGivenBack(t *testing.T) {
 }
 
 func TestSizesThatNoArenaCanHave(t *testing.T) {
-	for _, size := range []int{-2, 1, 1<<20 - 1, 4<<30 + 1} {
+	for _, size := range []int{-2, 1, 1<<20 - 1, math.MaxInt} {
 		_, err := procpool.New(procpool.Config{Worker: procpool.Self(), ArenaSize: size})
 		require.ErrorContains(t, err, "procpool: Config.ArenaSize: "+strconv.Itoa(size)+" bytes: it must be from 1048576 to 4294967296")
 	}

@@ -65,6 +65,9 @@ func TestAHostileWorkerCanDoNothing(t *testing.T) {
 			held := newPool(t, procpool.Config{Sandbox: procpool.PureCPU})
 			sound(t, held)
 			usable(t, held) // so that a thread that has started it would be there
+			if !seesCopies && slices.Contains(copies, act) {
+				t.Skip("A PROCESSOR OF 32 BITS DOES NOT TELL COPIES FROM STARTS")
+			}
 			s := stage(t)
 			s.Act = act
 			why, err := futures.Submit(bounded(t), held, attempt, s).Result(bounded(t))

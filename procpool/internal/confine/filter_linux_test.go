@@ -194,9 +194,9 @@ func TestTheFilterTellsTheStartByItsCookie(t *testing.T) {
 	assert.Equal(t, denied, clone(start))
 	assert.Equal(t, denied, clone(uint64(unix.SIGCHLD)))
 	for _, guess := range []uint64{1, cookie + 1, cookie ^ 1<<31, 1<<32 - 1} {
-		assert.EqualValues(t, deadly, clone(guess<<32|start), "%#x", guess)
+		assert.Equal(t, uint32(deadly), clone(guess<<32|start), "%#x", guess)
 	}
-	assert.EqualValues(t, deadly, clone(cookie<<32|start|unix.CLONE_NEWUSER))
+	assert.Equal(t, uint32(deadly), clone(cookie<<32|start|unix.CLONE_NEWUSER))
 	if !hasCookies {
 		t.Skip("A PROCESSOR OF 32 BITS HAS NO COOKIES")
 	}
