@@ -16,6 +16,10 @@ FUZZCOUNT ?= 200000x
 SOAK ?= 60s
 SEED ?=
 
+# Of make vm: a .deb of a kernel, the folder of one, or / for those installed; and a regexp of tests, if not those that it runs by itself.
+KERNEL ?= /
+RUN ?=
+
 # Of make bench: cd bench && go run . -help lists them.
 BENCHFLAGS ?=
 
@@ -36,7 +40,7 @@ PLATFORMS := linux/arm64 linux/386 darwin/amd64 darwin/arm64 windows/amd64 windo
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo "  make run takes SIZE=small, medium or full, or FILES=N; make fuzz FUZZCOUNT=$(FUZZCOUNT); make bench BENCHFLAGS=-quick; make soak SOAK=10m SEED=7; make microbench BENCH=regexp."
+	@echo "  make run takes SIZE=small, medium or full, or FILES=N; make fuzz FUZZCOUNT=$(FUZZCOUNT); make bench BENCHFLAGS=-quick; make soak SOAK=10m SEED=7; make vm KERNEL=linux-image-6.1.0-50-amd64.deb; make microbench BENCH=regexp."
 
 .PHONY: build
 build: ## build bin/worker and bin/procpool
@@ -88,6 +92,10 @@ soak: ## kill workers at random for SOAK, and account for every call
 	$(GO) build -o bin/soak-worker ./integration/soak/worker
 	$(GO) build -o bin/soak ./integration/soak
 	bin/soak -worker bin/soak-worker -for $(SOAK) $(if $(SEED),-seed $(SEED))
+
+.PHONY: vm
+vm: ## run the tests of limits in a virtual machine with cgroups of version 2 (takes qemu and the package of a kernel)
+	GO=$(GO) integration/vm/vm.sh $(KERNEL) $(if $(RUN),'$(RUN)')
 
 .PHONY: faults
 faults: ## write docs/faults.md from the table of the fault grid

@@ -8,7 +8,11 @@ import (
 
 // Limits bound what each worker may use, by itself. The system enforces them, from before the worker's first instruction, and a worker that
 // does not keep to them fails or is ended; so is what it has started. Zero means no limit of its own: what holds for this program holds for
-// the worker. Memory and Processes hold for a worker and what it has started together, the others for each process by itself.
+// the worker. Memory and Processes hold for a worker and what it has started together, the others for each process by itself. Who is hostile, and may do what this
+// program may, can lift them: they are for workers in a Sandbox then.
+//
+// With cgroups of version 2 each worker has one beside this program's, so that what is limited in the parent of both holds for all together, and what is
+// limited in this program's own cgroup does not hold for the worker.
 //
 // What this machine enforces [ProcessPoolExecutor.Enforced] says; with Config.Strict New refuses what it cannot.
 type Limits struct {
