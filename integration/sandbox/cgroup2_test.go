@@ -153,10 +153,10 @@ func (l *lot) suffer(pool *procpool.ProcessPoolExecutor) error {
 	if l.Nest, err = call(pool, nest, 0); err != nil {
 		return err
 	}
-	_, err = call(pool, exhaust, greed{What: "suicide"})
-	l.Killed = verdict(err)
 	_, err = call(pool, exhaust, greed{What: "memory", Most: 400})
 	l.Eater = verdict(err)
+	_, err = call(pool, exhaust, greed{What: "suicide"})
+	l.Killed = verdict(err)
 	got, err := call(pool, exhaust, greed{What: "processes", Most: 100})
 	if err != nil {
 		return err
