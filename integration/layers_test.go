@@ -19,16 +19,17 @@ const module = "github.com/seed7d1be1d5/concurrent/"
 // mayImport lists, for each package that others build on, what it may import besides the standard library, directly and
 // through others. Everything else is a leaf.
 var mayImport = map[string][]string{
-	"futures": {},
-	"ipc":     {module + "futures", "github.com/vmihailenco/"},
-	"worker":  {module + "futures", module + "ipc", "github.com/vmihailenco/"},
+	"futures":          {},
+	"internal/workers": {module + "futures"},
+	"ipc":              {module + "futures", "github.com/vmihailenco/"},
+	"worker":           {module + "futures", module + "ipc", "github.com/vmihailenco/"},
 	"worker/starlark": {
 		module + "worker", module + "futures", module + "ipc", "github.com/vmihailenco/", "go.starlark.net/", "golang.org/x/sys",
 	},
-	"threadpool": {module + "futures"},
+	"threadpool": {module + "futures", module + "internal/workers"},
 	"pooltest":   {module + "futures", module + "ipc", "github.com/vmihailenco/", "golang.org/x/sys/"},
 	"interpreters": {
-		module + "futures", module + "ipc", "github.com/vmihailenco/", "github.com/tetratelabs/wazero",
+		module + "futures", module + "internal/workers", module + "ipc", "github.com/vmihailenco/", "github.com/tetratelabs/wazero",
 		"golang.org/x/sys/", // of wazero
 	},
 	"procpool": {

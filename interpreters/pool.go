@@ -1,20 +1,18 @@
 package interpreters
 
 import (
-	"container/list"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"runtime"
-	"runtime/pprof"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/internal/workers"
 )
 
 // ErrBrokenInterpreterPool is matched by the error of every call of a pool whose interpreters cannot be created or initialized. It is a
@@ -77,9 +75,6 @@ func (c PoolConfig) complete() (PoolConfig, error) {
 			errs = append(errs, fmt.Errorf("interpreters: PoolConfig.%s is %d: it must be greater than 0, or 0 for the default", n.name, n.value))
 		}
 	}
-	if c.MaxWorkers == 0 {
-		c.MaxWorkers = min(32, runtime.GOMAXPROCS(0)+4)
-	}
 	if c.StartTimeout == 0 {
 		c.StartTimeout = time.Minute
 	}
@@ -116,35 +111,7 @@ var pools atomic.Int64 // numbers the default names
 // A call whose ctx is done is told so, and costs its interpreter if it does not listen within Config.Grace. A call that ends its
 // interpreter fails alone, with a *[Died], unless it may be retried; the worker creates another. A function that fails, fails with
 // a [*futures.TaskError] that has the *[ExecutionFailed] among its causes (row I10).
-type InterpreterPoolExecutor struct {
-	config PoolConfig
-	ended  chan struct{} // closed once calls are refused and the last worker is gone
-
-	mu       sync.Mutex
-	refusal  error      // why calls are refused: shut down or broken; nil while open
-	queue    *list.List // of *job: waiting, oldest first
-	work     sync.Cond  // signalled for each job, broadcast when refusal is set
-	workers  int        // live; at most MaxWorkers
-	idle     int        // live and waiting for work
-	lastName int        // number of the next worker's name
-}
-
-// job is one accepted call.
-type job struct {
-	pool    *InterpreterPoolExecutor
-	call    futures.Call
-	element *list.Element // non-nil exactly while the job is in the queue; guarded by the pool's mu
-}
-
-// Cancelled takes the job out of the queue.
-func (j *job) Cancelled() {
-	j.pool.mu.Lock()
-	defer j.pool.mu.Unlock()
-	j.pool.unqueue(j)
-}
-
-// Interrupt has nothing to do: whoever runs the guest looks at the call's ctx.
-func (j *job) Interrupt(error) {}
+type InterpreterPoolExecutor struct{ pool *workers.Pool }
 
 // NewPool makes a pool. It creates no interpreter and starts no goroutine; the first Submit does.
 func NewPool(config PoolConfig) (*InterpreterPoolExecutor, error) {
@@ -158,9 +125,14 @@ func NewPool(config PoolConfig) (*InterpreterPoolExecutor, error) {
 	if config.NamePrefix == "" {
 		config.NamePrefix = fmt.Sprintf("InterpreterPoolExecutor-%d", pools.Add(1)-1)
 	}
-	p := &InterpreterPoolExecutor{config: config, ended: make(chan struct{}), queue: list.New()}
-	p.work.L = &p.mu
-	return p, nil
+	var pool *workers.Pool
+	pool = workers.New(workers.Config{
+		Package: "interpreters", NewWorker: func() workers.Worker { return &poolWorker{pool: pool, config: &config} }, Starts: "interpreters.Create",
+		Failure: "an interpreter cannot be started", Broken: ErrBrokenInterpreterPool, OwnWorker: ErrOwnWorker,
+		Ended:      func() { _ = config.Image.Close() }, // the pool's own
+		MaxWorkers: config.MaxWorkers, NamePrefix: config.NamePrefix, Logger: config.Logger,
+	})
+	return &InterpreterPoolExecutor{pool}, nil
 }
 
 // Submit implements [futures.Executor]; call [futures.Submit] instead. It does not wait.
@@ -169,104 +141,8 @@ func (p *InterpreterPoolExecutor) Submit(c futures.Call) {
 		c.Reject(errors.New("interpreters: the pool is nil: look at the error of NewPool"))
 		return
 	}
-	j := &job{pool: p, call: c}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.refusal != nil {
-		c.Reject(p.refusal)
-		return
-	}
-	j.element = p.queue.PushBack(j)
-	if !c.Hold(j) { // cancelled on its way here
-		p.unqueue(j)
-		return
-	}
-	if p.queue.Len() > p.idle && p.workers < p.config.MaxWorkers {
-		p.workers++
-		go p.serve(p.lastName)
-		p.lastName++
-		return
-	}
-	p.work.Signal()
+	p.pool.Submit(c)
 }
-
-// unqueue takes j out of the queue if it is there. It is called with mu held.
-func (p *InterpreterPoolExecutor) unqueue(j *job) {
-	if j.element != nil {
-		p.queue.Remove(j.element)
-		j.element = nil
-	}
-}
-
-// next waits for a call and starts it. It returns nil when the pool is shut down or broken and the queue is empty.
-func (p *InterpreterPoolExecutor) next() *job {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for {
-		for p.queue.Len() > 0 {
-			j := p.queue.Front().Value.(*job)
-			p.unqueue(j)
-			if j.call.Start() {
-				return j
-			}
-		}
-		if p.refusal != nil {
-			return nil
-		}
-		p.idle++
-		p.work.Wait()
-		p.idle--
-	}
-}
-
-// over reports whether no call is left, and none will come: then no interpreter is worth its creation.
-func (p *InterpreterPoolExecutor) over() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.refusal != nil && p.queue.Len() == 0
-}
-
-func (p *InterpreterPoolExecutor) refused() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.refusal
-}
-
-// refuse closes the pool to new calls. The first reason stays, except that being broken outdoes being shut down. What becomes of the
-// calls that wait is up to disposal, which must not run their callbacks itself.
-func (p *InterpreterPoolExecutor) refuse(why error, disposal func(futures.Call, error)) {
-	var waiting []futures.Call
-	p.mu.Lock()
-	if p.refusal == nil && p.workers == 0 {
-		p.end()
-	}
-	if p.refusal == nil || errors.Is(why, futures.ErrBrokenExecutor) {
-		p.refusal = why
-	}
-	if disposal != nil {
-		for e := p.queue.Front(); e != nil; e = p.queue.Front() {
-			j := e.Value.(*job)
-			p.unqueue(j)
-			waiting = append(waiting, j.call)
-		}
-	}
-	p.work.Broadcast()
-	p.mu.Unlock()
-	for _, c := range waiting {
-		disposal(c, why)
-	}
-}
-
-// end is called once, with mu held, when calls are refused and no worker is left.
-func (p *InterpreterPoolExecutor) end() {
-	_ = p.config.Image.Close() // the pool's own
-	close(p.ended)
-}
-
-func reject(c futures.Call, why error) { c.Reject(why) } // false for a cancelled one, which stays so
-func cancel(c futures.Call, _ error)   { c.Cancel() }
-
-type ownerKey struct{} // of the pool in whose worker a function of the host runs
 
 // Shutdown implements [futures.Executor]. With the ctx of a function of the host that runs in this pool it begins the shutdown and returns
 // [ErrOwnWorker].
@@ -274,25 +150,7 @@ func (p *InterpreterPoolExecutor) Shutdown(ctx context.Context, opts ...futures.
 	if p == nil { // so that Close may be deferred before the error of NewPool is looked at
 		return nil
 	}
-	var disposal func(futures.Call, error)
-	if futures.CollectShutdown(opts).CancelFutures {
-		disposal = cancel
-	}
-	p.refuse(futures.ErrShutdown, disposal)
-	if ctx.Value(ownerKey{}) == p {
-		return ErrOwnWorker
-	}
-	select {
-	case <-p.ended:
-		return nil
-	case <-ctx.Done():
-	}
-	select {
-	case <-p.ended: // both were ready
-		return nil
-	default:
-		return context.Cause(ctx)
-	}
+	return p.pool.Shutdown(ctx, opts...)
 }
 
 // Close is Shutdown without a bound on the wait.
@@ -300,121 +158,70 @@ func (p *InterpreterPoolExecutor) Close() error { return p.Shutdown(context.Back
 
 // A poolWorker is a goroutine of a pool, with its interpreter.
 type poolWorker struct {
-	pool   *InterpreterPoolExecutor
-	labels pprof.LabelSet
+	pool   *workers.Pool
+	config *PoolConfig
 	ip     *Interpreter // nil if there is none yet, or none any more
 	calls  int          // that it has made
 }
 
-// serve is the life of a worker. Submit starts it, Shutdown lets it end and waits until the last one is gone.
-func (p *InterpreterPoolExecutor) serve(number int) {
-	w := &poolWorker{pool: p, labels: pprof.Labels("worker", fmt.Sprintf("%s_%d", p.config.NamePrefix, number))}
-	pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), w.labels))
-	returned := false
-	defer func() {
-		w.retire()
-		if !returned { // a function of the host left by runtime.Goexit: this goroutine is lost, the worker is not
-			go p.serve(number)
-			return
-		}
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.workers--
-		if p.workers == 0 { // and calls are refused, or it would not have left
-			p.end()
-		}
-	}()
-	for !p.over() && w.ready() {
-		j := p.next()
-		if j == nil {
-			break
-		}
-		w.run(j.call)
-	}
-	returned = true
-}
-
-// ready sees that there is an interpreter for the next call. It reports false when the pool is broken.
-func (w *poolWorker) ready() bool {
-	if limit := w.pool.config.MaxTasksPerInterpreter; limit > 0 && w.calls >= limit {
-		w.retire()
-	}
-	if w.ip != nil {
-		return true
-	}
-	err := w.create()
-	if err == nil {
-		return true
-	}
-	w.retire()
-	w.pool.refuse(fmt.Errorf("%w: an interpreter cannot be started, the pool is not usable any more: %w", ErrBrokenInterpreterPool, err), reject)
-	w.pool.config.Logger.Error("interpreters: an interpreter cannot be started: the pool is broken", "err", err)
-	return false
-}
-
-func (w *poolWorker) create() (err error) {
-	config := &w.pool.config
-	ctx, cancel := context.WithTimeoutCause(context.WithValue(context.Background(), ownerKey{}, w.pool), config.StartTimeout,
-		fmt.Errorf("interpreters: it was not ready within %v", config.StartTimeout))
+// Start puts an interpreter in the place of the last one, if there was one.
+func (w *poolWorker) Start(ctx context.Context) (err error) {
+	w.Leave()
+	ctx, cancel := context.WithTimeoutCause(ctx, w.config.StartTimeout, fmt.Errorf("interpreters: it was not ready within %v", w.config.StartTimeout))
 	defer cancel()
-	if w.ip, err = Create(ctx, config.Image, config.Interpreter); err != nil {
+	if w.ip, err = Create(ctx, w.config.Image, w.config.Interpreter); err != nil {
 		return err
 	}
 	w.calls = 0
-	if config.Initializer.IsZero() {
+	if w.config.Initializer.IsZero() {
 		return nil
 	}
-	fn := config.Initializer.Func()
-	if err := w.ip.call(ctx, fn, config.Initializer.Arg(), fn.NewInvocation().Result(), 0); err != nil {
+	fn := w.config.Initializer.Func()
+	if err := w.ip.call(ctx, fn, w.config.Initializer.Arg(), fn.NewInvocation().Result(), 0); err != nil {
 		return fmt.Errorf("the initializer failed: %w", taskError(err))
 	}
 	return nil
 }
 
-// retire closes the interpreter.
-func (w *poolWorker) retire() {
+// Run is ready for another call if there is an interpreter that may make one.
+func (w *poolWorker) Run(ctx context.Context, c futures.Call) (ready bool) {
+	if err := w.make(ctx, c); err != nil {
+		c.Reject(taskError(err))
+	} else {
+		c.Resolve()
+	}
+	limit := w.config.MaxTasksPerInterpreter
+	return w.ip != nil && (limit == 0 || w.calls < limit)
+}
+
+// make makes a call, and again if it may be.
+func (w *poolWorker) make(ctx context.Context, c futures.Call) error {
+	for left := c.Retries(); ; left-- {
+		if w.ip.isGone() { // closed or killed by somebody else, who has it from ListAll
+			if err := w.pool.Start(w); err != nil {
+				return err
+			}
+		}
+		w.calls++
+		err := w.ip.call(ctx, c.Func(), c.Arg(), c.Out(), c.Timeout())
+		var died *Died
+		if !errors.As(err, &died) {
+			return err
+		}
+		w.Leave()
+		w.config.Logger.Warn("interpreters: an interpreter of the pool died: another takes its place", "func", c.Func().Name(), "err", err)
+		if left <= 0 || died.Reason == Interrupted || w.pool.Start(w) != nil {
+			return err
+		}
+	}
+}
+
+// Leave closes the interpreter.
+func (w *poolWorker) Leave() {
 	if w.ip != nil {
 		_ = w.ip.Close() // it is idle, or dead
 		w.ip = nil
 	}
-}
-
-// run makes a call, and again if it may be.
-func (w *poolWorker) run(c futures.Call) {
-	returned := false
-	defer func() {
-		if !returned {
-			c.Reject(futures.GoexitError(c.Func().Name()))
-		}
-	}()
-	ctx := pprof.WithLabels(context.WithValue(c.Context(), ownerKey{}, w.pool), w.labels)
-	var err error
-	for left := c.Retries(); ; left-- {
-		if w.ip.isGone() { // closed or killed by somebody else, who has it from ListAll
-			w.retire()
-			if !w.ready() {
-				err = w.pool.refused()
-				break
-			}
-		}
-		w.calls++
-		err = w.ip.call(ctx, c.Func(), c.Arg(), c.Out(), c.Timeout())
-		var died *Died
-		if !errors.As(err, &died) {
-			break
-		}
-		w.retire()
-		w.pool.config.Logger.Warn("interpreters: an interpreter of the pool died: another takes its place", "func", c.Func().Name(), "err", err)
-		if left <= 0 || died.Reason == Interrupted || !w.ready() {
-			break
-		}
-	}
-	returned = true
-	if err != nil {
-		c.Reject(taskError(err))
-		return
-	}
-	c.Resolve()
 }
 
 // taskError is err as a caller of an executor expects it: the failure of a function is a [*futures.TaskError].

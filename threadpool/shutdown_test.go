@@ -238,6 +238,16 @@ func TestShutdownInsideAWorkerOfAnotherPool(t *testing.T) {
 	assert.NoError(t, submit(t, pool, func(ctx context.Context) error { return other.Shutdown(ctx) }).Err(t.Context()))
 }
 
+// Nor by way of another pool: the call that waits for it there is still its own.
+func TestShutdownByWayOfAnotherPool(t *testing.T) {
+	pool, other := open(t, threadpool.Config{}), open(t, threadpool.Config{})
+	err := submit(t, pool, func(ctx context.Context) error {
+		return futures.Submit(ctx, other, do, func(ctx context.Context) error { return pool.Shutdown(ctx) }).Err(ctx)
+	}).Err(t.Context())
+	assert.ErrorIs(t, err, threadpool.ErrOwnWorker)
+	assert.NoError(t, pool.Close())
+}
+
 // row T10, divergence: callbacks of a Shutdown that cancels run outside every lock. They may use the pool, and wait for
 // calls that the same Shutdown cancels.
 func TestCallbacksOfAShutdownMayUseThePool(t *testing.T) {

@@ -3,6 +3,7 @@ package interpreters_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"runtime/pprof"
 	"slices"
 	"strings"
@@ -165,6 +166,19 @@ func TestAFailedInitializerBreaksThePool(t *testing.T) { // I5
 	}
 	require.NoError(t, pool.Close())
 	assert.Equal(t, before, interpreters.ListAll(), "its interpreter is closed")
+}
+
+// A start that never returns would be tried for ever.
+func TestAStartThatIsLeftByGoexitBreaksThePool(t *testing.T) {
+	left := futures.NewFunc("tasks.Granted", func(context.Context, string) (string, error) {
+		runtime.Goexit()
+		return "", nil
+	})
+	pool := newPool(t, interpreters.PoolConfig{MaxWorkers: 1, Initializer: futures.Bind(tasks.AskHost, ""), Interpreter: interpreters.Config{HostFuncs: []futures.Callable{left}}})
+	err := futures.Submit(within(t), pool, tasks.Add, tasks.Pair{}).Err(within(t))
+	assert.ErrorIs(t, err, interpreters.ErrBrokenInterpreterPool)
+	assert.ErrorContains(t, err, "runtime.Goexit")
+	require.NoError(t, pool.Close())
 }
 
 func TestAPoolClosesItsInterpreters(t *testing.T) {
