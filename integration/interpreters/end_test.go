@@ -8,13 +8,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed7d1be1d5/concurrent/integration/interpreters/tasks"
 	"github.com/seed7d1be1d5/concurrent/interpreters"
+	"github.com/seed7d1be1d5/concurrent/worker"
 )
 
 // endsAs makes this test binary a program that ends with live interpreters; endsWith is the file with their module.
@@ -41,9 +41,10 @@ func end() error {
 	if err != nil {
 		return err
 	}
-	interpreters.CallInThread(context.Background(), runs, tasks.Spin, struct{}{})
-	for !runs.IsRunning() {
-		time.Sleep(time.Millisecond)
+	running := interpreters.CreateQueue(1)
+	interpreters.CallInThread(context.Background(), runs, tasks.PutAndSpin, worker.QueueOf(running))
+	if _, err := interpreters.GetAs[int](context.Background(), running); err != nil {
+		return err
 	}
 	switch os.Getenv(endsAs) {
 	case "exit":

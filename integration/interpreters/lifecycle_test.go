@@ -281,7 +281,8 @@ func TestIsShareable(t *testing.T) { // N22
 func TestExactlyOneCallAtATime(t *testing.T) { // N26
 	ip := create(t, interpreters.Config{})
 	const callers, calls = 8, 50
-	var done, refused atomic.Int64
+	var done atomic.Int64
+	over := make(chan struct{}, 1) // a call has ended since somebody was last woken
 	var all sync.WaitGroup
 	for range callers {
 		all.Go(func() {
@@ -290,9 +291,12 @@ func TestExactlyOneCallAtATime(t *testing.T) { // N26
 				case err == nil:
 					done.Add(1)
 					i++
+					select {
+					case over <- struct{}{}:
+					default:
+					}
 				case errors.Is(err, interpreters.ErrRunning):
-					refused.Add(1)
-					time.Sleep(time.Microsecond)
+					<-over // whoever is running will say so
 				default:
 					assert.NoError(t, err)
 					return

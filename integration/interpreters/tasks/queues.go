@@ -194,4 +194,12 @@ var PutAndExit = futures.NewFunc("tasks.PutAndExit", func(ctx context.Context, q
 	panic("never")
 })
 
-func init() { All = append(All, PutAndExit) }
+// PutAndSpin says that it runs, and computes for ever.
+var PutAndSpin = futures.NewFunc("tasks.PutAndSpin", func(ctx context.Context, q *worker.Queue) (int, error) {
+	if err := q.Put(ctx, 1); err != nil {
+		return 0, err
+	}
+	return Spin.Call(ctx, struct{}{})
+})
+
+func init() { All = append(All, PutAndExit, PutAndSpin) }
