@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/integration/internal/remains"
 	"github.com/seed7d1be1d5/concurrent/pooltest"
 	"github.com/seed7d1be1d5/concurrent/procpool"
 )
@@ -53,7 +54,7 @@ func (s *scene) hostDying() {
 	}
 	stop := func() {
 		require.NoError(s.t, host.Process.Signal(unix.SIGSTOP))
-		until(s.t, "the host is stopped", func() bool { return stopped(host.Process.Pid) })
+		remains.AwaitStop(s.t, host.Process.Pid)
 	}
 	if s.fault.nature == breaches { // or else the host would end the worker
 		stop()
@@ -61,7 +62,7 @@ func (s *scene) hostDying() {
 	require.NoError(s.t, v.Befall(does...))
 	switch s.fault.nature {
 	case stalls:
-		until(s.t, "the process is stopped", func() bool { return stopped(v.PID) })
+		remains.Until(s.t, "the process is stopped", func() bool { return remains.Stopped(v.PID) })
 	case breaches: // it waits for a host that does not hear it
 	default:
 		require.NoError(s.t, v.Gone(s.ctx))
@@ -69,9 +70,9 @@ func (s *scene) hostDying() {
 	if s.recycle {
 		stop()
 	}
-	pids := append(children(s.t, v.PID), v.PID, other.PID)
+	pids := append(remains.Children(s.t, v.PID), v.PID, other.PID)
 	require.NoError(s.t, host.Process.Kill())
 	for _, pid := range pids {
-		assert.True(s.t, awaitEnd(s.t, pid, 5*time.Second), "%d outlives its host", pid)
+		assert.True(s.t, remains.AwaitEnd(s.t, pid, 5*time.Second), "%d outlives its host", pid)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/integration/internal/remains"
 	"github.com/seed7d1be1d5/concurrent/pooltest"
 	"github.com/seed7d1be1d5/concurrent/procpool"
 )
@@ -323,7 +324,7 @@ func (s *scene) strike(v *pooltest.Visitor) {
 	require.NoError(s.t, v.Befall(s.fault.does...))
 	switch {
 	case s.fault.nature == stalls:
-		until(s.t, "the process is stopped", func() bool { return stopped(v.PID) })
+		remains.AwaitStop(s.t, v.PID)
 	case s.fault.nature == breaches && (s.outcome == overdue || s.outcome == answered): // the pool does not see it now
 	default:
 		require.NoError(s.t, v.Gone(s.ctx))
@@ -405,7 +406,7 @@ func (s *scene) provoke() {
 
 // bury waits until the pool knows that the worker has ended. One that has had its last call before may have been let go.
 func (s *scene) bury() {
-	until(s.t, "the pool knows of the end", func() bool { return !slices.Contains(s.pool.Stats().PIDs, s.struck) })
+	remains.Until(s.t, "the pool knows of the end", func() bool { return !slices.Contains(s.pool.Stats().PIDs, s.struck) })
 	if s.crashed = s.pool.Stats().Crashed > 0; !s.recycle {
 		assert.True(s.t, s.crashed, "nobody had let it go")
 	}

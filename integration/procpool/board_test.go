@@ -152,11 +152,3 @@ var holdOrTally = futures.NewFunc("test.HoldOrTally", func(ctx context.Context, 
 	}
 	return tally(ctx, h.N)
 })
-
-// until waits for something that no event tells of.
-func until(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !is(); time.Sleep(time.Millisecond) {
-		require.True(t, time.Now().Before(deadline), "it does not come to this: %s", what)
-	}
-}

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/integration/internal/remains"
 	"github.com/seed7d1be1d5/concurrent/ipc"
 	"github.com/seed7d1be1d5/concurrent/procpool"
 )
@@ -211,7 +212,7 @@ func TestABrokenPoolKeepsWhatWasSettled(t *testing.T) {
 	_, err = cancelled.Result(bounded(t))
 	require.ErrorIs(t, err, futures.ErrCancelled)
 	assert.Equal(t, futures.Cancelled, cancelled.State())
-	assert.True(t, awaitEnd(t, bystander, patience), "a broken pool keeps a worker")
+	assert.True(t, remains.AwaitEnd(t, bystander, patience), "a broken pool keeps a worker")
 }
 
 // A worker that dies while it runs nothing breaks the pool as well (row P40), and is replaced with ReplaceWorker.
@@ -226,7 +227,7 @@ func TestAnIdleWorkerThatDies(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, unix.Kill(n, unix.SIGKILL))
 			if policy == procpool.ReplaceWorker {
-				assert.True(t, awaitEnd(t, n, patience))
+				assert.True(t, remains.AwaitEnd(t, n, patience))
 				f := futures.Submit(ctx, pool, hold, held{Gate: g.path}, futures.Retries(1)) // it may be sent before the host knows
 				assert.NotEqual(t, n, g.pid())
 				g.open(1)
@@ -331,7 +332,7 @@ func TestWorkersThatKeepDyingBreakThePool(t *testing.T) {
 	_, err := futures.Submit(ctx, pool, echo, "").Result(ctx)
 	require.ErrorIs(t, err, procpool.ErrBrokenProcessPool)
 	mustClose(t, pool)
-	assert.Empty(t, children(t, os.Getpid()))
+	assert.Empty(t, remains.Children(t, os.Getpid()))
 }
 
 // Each item of a chunk has a fate of its own: those before the crash succeed, those after it run elsewhere.

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/integration/internal/remains"
 	"github.com/seed7d1be1d5/concurrent/procpool"
 )
 
@@ -133,7 +134,7 @@ func TestNoShortItemWaitsForALongOne(t *testing.T) {
 					}
 					over <- e
 				}()
-				until(t, "every short item is done while the long ones hold", func() bool { return pool.Stats().Answered-before == shortCalls })
+				remains.Until(t, "every short item is done while the long ones hold", func() bool { return pool.Stats().Answered-before == shortCalls })
 				for range longCalls {
 					g.pid()
 				}

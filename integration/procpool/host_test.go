@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/integration/internal/remains"
 	"github.com/seed7d1be1d5/concurrent/procpool"
 )
 
@@ -98,7 +99,7 @@ func TestWorkersDoNotOutliveTheirHost(t *testing.T) {
 			killed = true
 			began := time.Now()
 			for n, fd := range fds {
-				assert.True(t, pollEnd(t, fd, time.Until(began.Add(time.Second))), "worker %d outlives its host", pids[n])
+				assert.True(t, remains.AwaitEndOf(t, fd, time.Until(began.Add(time.Second))), "worker %d outlives its host", pids[n])
 			}
 			_ = host.Wait() // it was killed, which is an error
 		})

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/integration/internal/remains"
 	"github.com/seed7d1be1d5/concurrent/procpool"
 )
 
@@ -149,7 +150,7 @@ func TestAnIdlePoolSleeps(t *testing.T) {
 		{"an end", func(t *testing.T) {
 			_, err := futures.Submit(ctx, pool, perish, fate{"exit", 1}).Result(ctx)
 			require.Error(t, err)
-			until(t, "the worker is gone", func() bool { return pool.Stats().Workers == 1 })
+			remains.Until(t, "the worker is gone", func() bool { return pool.Stats().Workers == 1 })
 		}},
 	} {
 		t.Run(load.name, func(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/integration/internal/remains"
 	"github.com/seed7d1be1d5/concurrent/procpool"
 )
 
@@ -96,7 +97,7 @@ func TestAFailingInitializerBreaksThePool(t *testing.T) {
 				_, err := futures.Submit(context.Background(), pool, echo, "late").Result(bounded(t))
 				require.ErrorIs(t, err, procpool.ErrBrokenProcessPool)
 				mustClose(t, pool)
-				assert.Empty(t, children(t, os.Getpid()), "a broken pool keeps processes")
+				assert.Empty(t, remains.Children(t, os.Getpid()), "a broken pool keeps processes")
 			})
 		}
 	}

@@ -17,13 +17,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/integration/internal/remains"
 	"github.com/seed7d1be1d5/concurrent/procpool"
 )
 
 func TestANewPoolHasNoProcess(t *testing.T) {
 	clean(t)
 	pool := newPool(t, procpool.Config{MaxWorkers: 4})
-	assert.Empty(t, children(t, os.Getpid()))
+	assert.Empty(t, remains.Children(t, os.Getpid()))
 	assert.Zero(t, pool.Stats())
 	mustClose(t, pool)
 	assert.Zero(t, pool.Stats().Started)
@@ -42,7 +43,7 @@ func TestAnIdleWorkerIsUsedAgain(t *testing.T) {
 	}
 	assert.Len(t, pids, 1)
 	assert.Equal(t, 1, pool.Stats().Started)
-	assert.Len(t, children(t, os.Getpid()), 1)
+	assert.Len(t, remains.Children(t, os.Getpid()), 1)
 }
 
 // One busy worker makes the next call start one more, up to MaxWorkers and never beyond.
@@ -56,13 +57,13 @@ func TestWorkersAreStartedWhenNoneIsIdle(t *testing.T) {
 		calls = append(calls, futures.Submit(context.Background(), pool, hold, held{Gate: g.path}))
 		pids[g.pid()] = true
 		assert.Len(t, pids, n+1)
-		assert.Len(t, children(t, os.Getpid()), n+1)
+		assert.Len(t, remains.Children(t, os.Getpid()), n+1)
 	}
 	for range 4 { // more than there are workers
 		calls = append(calls, futures.Submit(context.Background(), pool, hold, held{Gate: g.path}))
 	}
 	assert.Equal(t, 4, pool.Stats().Queued)
-	assert.Len(t, children(t, os.Getpid()), 3)
+	assert.Len(t, remains.Children(t, os.Getpid()), 3)
 	g.open(7)
 	for _, c := range calls {
 		n, err := c.Result(bounded(t))
@@ -91,12 +92,12 @@ func TestIdleWorkersLeaveAfterIdleTimeout(t *testing.T) {
 	}
 	gone, err := one.Result(bounded(t))
 	require.NoError(t, err)
-	assert.True(t, awaitEnd(t, gone, patience), "the idle worker stays")
+	assert.True(t, remains.AwaitEnd(t, gone, patience), "the idle worker stays")
 	assert.GreaterOrEqual(t, time.Since(released), idle)
 	busy := slices.DeleteFunc(pids, func(pid int) bool { return pid == gone })[0]
 	assert.NoError(t, unix.Kill(busy, 0), "the busy worker left as well")
 	g.open(1)
-	assert.True(t, awaitEnd(t, busy, patience), "the idle worker stays")
+	assert.True(t, remains.AwaitEnd(t, busy, patience), "the idle worker stays")
 
 	_, err = futures.Submit(context.Background(), pool, echo, "again").Result(bounded(t))
 	require.NoError(t, err, "a pool without workers does not start one")
@@ -124,7 +125,7 @@ func TestAWorkerIsReplacedAfterMaxTasksPerChild(t *testing.T) {
 		assert.Equal(t, pids[n], pids[n+1])
 	}
 	assert.Len(t, slices.Compact(slices.Clone(pids)), 3)
-	assert.True(t, awaitEnd(t, pids[0], patience))
+	assert.True(t, remains.AwaitEnd(t, pids[0], patience))
 	stats := pool.Stats()
 	assert.Equal(t, 3, stats.Recycled)
 	assert.Zero(t, stats.Crashed)

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/integration/internal/remains"
 	"github.com/seed7d1be1d5/concurrent/ipc"
 	"github.com/seed7d1be1d5/concurrent/procpool"
 )
@@ -89,7 +90,7 @@ func TestAnUnmodifiedPluginClientStartsAWorker(t *testing.T) {
 		assert.Equal(t, "by hand", got)
 
 		require.NoError(t, requests.Close(), "which is the worker's leave")
-		assert.True(t, awaitEnd(t, hello.PID, patience), "the worker does not go when its requests end")
+		assert.True(t, remains.AwaitEnd(t, hello.PID, patience), "the worker does not go when its requests end")
 	})
 
 	t.Run("does not with another cookie", func(t *testing.T) {
@@ -182,7 +183,7 @@ func TestAGrandchildThatHoldsTheOutputHoldsUpNobody(t *testing.T) {
 			mustClose(t, pool)
 			assert.Less(t, time.Since(began), 5*time.Second)
 			if !c.escape {
-				assert.True(t, awaitEnd(t, pid, 2*time.Second), "the grandchild outlives the worker")
+				assert.True(t, remains.AwaitEnd(t, pid, 2*time.Second), "the grandchild outlives the worker")
 			}
 		})
 	}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/integration/internal/remains"
 	"github.com/seed7d1be1d5/concurrent/procpool"
 )
 
@@ -59,7 +60,7 @@ func TestShutdownDrains(t *testing.T) {
 	got, err := running.Result(bounded(t))
 	require.NoError(t, err)
 	assert.Equal(t, worker, got)
-	assert.Empty(t, children(t, os.Getpid()), "Close returned before the workers were gone")
+	assert.Empty(t, remains.Children(t, os.Getpid()), "Close returned before the workers were gone")
 	assert.Len(t, m.read(), 30)
 }
 

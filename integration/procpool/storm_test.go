@@ -11,10 +11,8 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -25,6 +23,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/integration/internal/remains"
 	"github.com/seed7d1be1d5/concurrent/procpool"
 )
 
@@ -233,7 +232,7 @@ func (k *killer) kill() {
 	switch k.random.IntN(6) {
 	case 0:
 		send(unix.SIGSTOP)
-		for until := k.random.IntN(200); until > 0 && !stopped(pid); until-- {
+		for until := k.random.IntN(200); until > 0 && !remains.Stopped(pid); until-- {
 			continue // some of them die before they have stopped
 		}
 		k.s.pool.Stats() // the pool goes on meanwhile
@@ -245,16 +244,6 @@ func (k *killer) kill() {
 	default:
 		send(unix.SIGKILL)
 	}
-}
-
-// stopped reports whether a process is stopped, or ends.
-func stopped(pid int) bool {
-	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
-	if err != nil {
-		return true
-	}
-	_, after, _ := strings.Cut(string(text), ") ")
-	return strings.HasPrefix(after, "T") || strings.HasPrefix(after, "Z")
 }
 
 // victims are all workers that were killed, by others or by themselves.
@@ -270,9 +259,9 @@ func (s *storm) victims() map[int]string {
 func (s *storm) settle() {
 	s.t.Helper()
 	for pid := range s.killer.dead {
-		assert.True(s.t, awaitEnd(s.t, pid, patience), "a worker that was killed lives")
+		assert.True(s.t, remains.AwaitEnd(s.t, pid, patience), "a worker that was killed lives")
 	}
-	until(s.t, "the pool knows of every end", func() bool {
+	remains.Until(s.t, "the pool knows of every end", func() bool {
 		for _, pid := range s.pool.Stats().PIDs {
 			if s.killer.dead[pid] != "" {
 				return false
@@ -497,7 +486,7 @@ func TestStormAndBreakingOut(t *testing.T) {
 					}
 				}
 				atBreak := s.board.ran(from, from+each)
-				until(t, "nothing is on its way", func() bool { st := s.pool.Stats(); return st.Sent+st.Queued == 0 })
+				remains.Until(t, "nothing is on its way", func() bool { st := s.pool.Stats(); return st.Sent+st.Queued == 0 })
 				assert.LessOrEqual(t, s.board.ran(from, from+each)-atBreak, workers, "calls started after the loop was left")
 				unstarted += each - s.board.ran(from, from+each)
 			}

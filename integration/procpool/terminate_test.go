@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/integration/internal/remains"
 	"github.com/seed7d1be1d5/concurrent/procpool"
 )
 
@@ -115,7 +116,7 @@ func TestTerminationOfAWorkerThatIgnoresSIGTERM(t *testing.T) {
 			} else {
 				assert.Less(t, took, grace)
 			}
-			assert.True(t, awaitEnd(t, pid, time.Second))
+			assert.True(t, remains.AwaitEnd(t, pid, time.Second))
 		})
 	}
 }

@@ -25,6 +25,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/integration/internal/remains"
 	"github.com/seed7d1be1d5/concurrent/ipc"
 	"github.com/seed7d1be1d5/concurrent/procpool"
 )
@@ -219,7 +220,7 @@ func TestTheNextPoolClearsUpAfterAHostThatWasKilled(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { mustClose(t, next) }()
 	assert.Empty(t, cgroupsOf(t, host.Process.Pid), "its cgroups are left")
-	assert.True(t, endsWithin(t, pidfd, patience), "the stray is left")
+	assert.True(t, remains.AwaitEndOf(t, pidfd, patience), "the stray is left")
 	usable(t, living)
 }
 
@@ -246,19 +247,6 @@ func doomedHost(t *testing.T, kind string) (host *exec.Cmd, pidfd int) {
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, unix.Close(pidfd)) })
 	return host, pidfd
-}
-
-// endsWithin waits for the end of a process.
-func endsWithin(t *testing.T, pidfd int, d time.Duration) bool {
-	t.Helper()
-	for deadline := time.Now().Add(d); ; {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, max(0, int(time.Until(deadline)/time.Millisecond)))
-		if err == unix.EINTR {
-			continue
-		}
-		require.NoError(t, err)
-		return n == 1
-	}
 }
 
 // cling has a worker let go of all that could end it: the end of its requests, signals, the death of its parent, descriptors it may have.
@@ -293,9 +281,9 @@ func TestAHostileWorkerEndsWithItsHost(t *testing.T) {
 			if frozen {
 				require.NoError(t, unix.PidfdSendSignal(worker, unix.SIGSTOP, nil, 0))
 			}
-			assert.False(t, endsWithin(t, worker, 100*time.Millisecond), "it has ended before its host, so that it ends with it proves nothing")
+			assert.False(t, remains.AwaitEndOf(t, worker, 100*time.Millisecond), "it has ended before its host, so that it ends with it proves nothing")
 			require.NoError(t, host.Process.Kill())
-			assert.True(t, endsWithin(t, worker, time.Second), "it has outlived its host")
+			assert.True(t, remains.AwaitEndOf(t, worker, time.Second), "it has outlived its host")
 		})
 	}
 }

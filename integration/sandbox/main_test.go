@@ -14,9 +14,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
+	"github.com/seed7d1be1d5/concurrent/integration/internal/remains"
 	"github.com/seed7d1be1d5/concurrent/procpool"
 	"github.com/seed7d1be1d5/concurrent/worker"
 )
@@ -64,23 +64,8 @@ var copies = []string{"fork", "start a copy of itself"}
 // clean sees when the test is over that nothing is left: it comes first in a test.
 func clean(t *testing.T) {
 	t.Helper()
-	goroutines := goleak.IgnoreCurrent()
-	t.Cleanup(func() {
-		goleak.VerifyNone(t, goroutines)
-		assert.Empty(t, cgroupsOf(t, os.Getpid()), "cgroups are left")
-		for deadline := time.Now().Add(2 * time.Second); ; { // the kernel takes a moment to bury whom it has killed
-			var status unix.WaitStatus
-			pid, err := unix.Wait4(-1, &status, unix.WNOHANG, nil)
-			if err == unix.ECHILD {
-				return
-			}
-			if pid == 0 && time.Now().After(deadline) {
-				t.Error("processes are left")
-				return
-			}
-			time.Sleep(time.Millisecond)
-		}
-	})
+	remains.Watch(t, 2*time.Second)
+	t.Cleanup(func() { assert.Empty(t, cgroupsOf(t, os.Getpid()), "cgroups are left") })
 }
 
 // newPool makes a pool of workers of this program, which is closed when the test is over.
