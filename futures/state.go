@@ -192,16 +192,22 @@ func (s *settlement) settle(to State, err error) (callbacks []func()) {
 
 // addCallback arranges for fn to run once the future is settled, now if it is.
 func (s *settlement) addCallback(fn func()) {
-	s.mu.Lock()
-	if !s.settled() {
-		a := s.listeners()
-		a.callbacks = append(a.callbacks, fn)
-		s.mu.Unlock()
-		s.attend()
-		return
+	if !s.join(func(a *audience) { a.callbacks = append(a.callbacks, fn) }) {
+		runCallbacks([]func(){fn})
 	}
+}
+
+// join lets somebody into the audience. It reports false, and does not, if the future is settled: nobody would be told any more.
+func (s *settlement) join(enter func(*audience)) bool {
+	s.mu.Lock()
+	if s.settled() {
+		s.mu.Unlock()
+		return false
+	}
+	enter(s.listeners())
 	s.mu.Unlock()
-	runCallbacks([]func(){fn})
+	s.attend()
+	return true
 }
 
 // runCallbacks runs each once and in order. A panic is logged and contained (row F9); a callback that leaves by
@@ -236,16 +242,9 @@ type waiter struct {
 
 // await tells w once the future is settled, at once if it is.
 func (s *settlement) await(w waiter) {
-	s.mu.Lock()
-	if !s.settled() {
-		a := s.listeners()
-		a.waiters = append(a.waiters, w)
-		s.mu.Unlock()
-		s.attend()
-		return
+	if !s.join(func(a *audience) { a.waiters = append(a.waiters, w) }) {
+		w.to.tell(w.index)
 	}
-	s.mu.Unlock()
-	w.to.tell(w.index)
 }
 
 // forget removes every waiter of in, so that nothing stays behind at a future nobody waits for any more (row W12).

@@ -238,19 +238,6 @@ func ParseMessage(body []byte) (Message, error) {
 
 const msgpackNil = 0xC0
 
-func appendUint(dst []byte, n uint64) []byte {
-	switch {
-	case n < 0x80:
-		return append(dst, byte(n))
-	case n <= math.MaxUint16:
-		return binary.BigEndian.AppendUint16(append(dst, 0xCD), uint16(n))
-	case n <= math.MaxUint32:
-		return binary.BigEndian.AppendUint32(append(dst, 0xCE), uint32(n))
-	default:
-		return binary.BigEndian.AppendUint64(append(dst, 0xCF), n)
-	}
-}
-
 func appendString(dst []byte, s string) []byte {
 	switch n := len(s); {
 	case n < 32:

@@ -28,7 +28,7 @@ func appendScalar(dst []byte, v any) ([]byte, bool) {
 		}
 	case *uint64:
 		if v != nil {
-			return appendCount(dst, *v), true
+			return appendUint(dst, *v), true
 		}
 	case *float64:
 		if v != nil {
@@ -65,7 +65,7 @@ func RoomFor(v any) int {
 func appendInt(dst []byte, n int64) []byte {
 	switch {
 	case n >= 0:
-		return appendCount(dst, uint64(n))
+		return appendUint(dst, uint64(n))
 	case n >= -32:
 		return append(dst, byte(n))
 	case n >= math.MinInt8:
@@ -79,7 +79,7 @@ func appendInt(dst []byte, n int64) []byte {
 	}
 }
 
-func appendCount(dst []byte, n uint64) []byte {
+func appendUint(dst []byte, n uint64) []byte {
 	switch {
 	case n < 0x80:
 		return append(dst, byte(n))
