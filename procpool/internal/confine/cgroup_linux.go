@@ -69,7 +69,7 @@ func remedy(why error) string {
 		return "; a cgroup with processes of its own is not divided: run this program in a cgroup whose parent has none (systemd: Delegate=yes and DelegateSubgroup=; " +
 			"in a container: move whatever runs there to a cgroup below its root)"
 	case errors.Is(why, unix.EROFS):
-		return "; this container may only read its cgroups: mount them for writing"
+		return "; this container may only read its cgroups: have them delegated to it, mounted for writing"
 	}
 	return "; run this program as root, or in a cgroup whose parent is delegated to its user (systemd: Delegate=yes and DelegateSubgroup=, or systemd-run --user --scope -p Delegate=yes)"
 }
