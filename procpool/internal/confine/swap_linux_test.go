@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/containerd/cgroups/v3/cgroup1"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -52,4 +53,13 @@ func TestVersion2LimitsSwapWhereItIsCounted(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, "0", string(text)[:1])
 	}
+}
+
+func TestVersion1SaysWhetherItCountsSwap(t *testing.T) {
+	g := &group1{groups: &groups1{folders: map[cgroup1.Name]string{cgroup1.Memory: t.TempDir()}}, name: "worker"}
+	worker := filepath.Join(g.groups.folders[cgroup1.Memory], g.name)
+	require.NoError(t, os.Mkdir(worker, 0o700))
+	assert.False(t, g.countsSwap())
+	require.NoError(t, os.WriteFile(filepath.Join(worker, "memory.memsw.limit_in_bytes"), nil, 0o600))
+	assert.True(t, g.countsSwap())
 }
