@@ -107,11 +107,12 @@ func (p *Plan) planBox(held error) error {
 	p.found("Sandbox.Network", calls, network)
 	p.found("Sandbox.system calls", calls, "seccomp: what calculating and files take, and nothing else")
 	if !box.Exec {
-		fork := files
-		if fork == nil {
-			fork = calls
+		var programs error
+		if abi == 0 { // every version knows of executing
+			programs = files
 		}
-		p.found("Sandbox.Exec", fork, "landlock: no program can be executed but the worker's own")
+		p.found("Sandbox.Exec", first(programs, calls), "landlock: no program can be executed but the worker's own")
+		fork := calls
 		if fork == nil && !hasCookies {
 			fork = fmt.Errorf("starting a copy of the worker cannot be told from starting the worker on a processor of 32 bits; Limits.Processes bounds the copies")
 		}
