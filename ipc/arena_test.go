@@ -236,3 +236,26 @@ func TestDecodeShared(t *testing.T) {
 		require.Error(t, ipc.DecodeShared(nil, v))
 	}
 }
+
+// spoilt is shared with a hostile worker, which still writes there.
+var spoilt []byte
+
+// spoiler spoils it as it is decoded.
+type spoiler struct{}
+
+func (*spoiler) UnmarshalMsgpack([]byte) error {
+	clear(spoilt)
+	return nil
+}
+
+func TestWhatIsSharedIsCopiedBeforeItIsDecoded(t *testing.T) {
+	var err error
+	spoilt, err = ipc.AppendValue(nil, &struct{ First, Second string }{"a", "b"})
+	require.NoError(t, err)
+	var got struct {
+		First  spoiler
+		Second string
+	}
+	require.NoError(t, ipc.DecodeShared(spoilt, &got))
+	assert.Equal(t, "b", got.Second)
+}
