@@ -1,6 +1,9 @@
 package procpool
 
 import (
+	"errors"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -13,4 +16,18 @@ func TestErrorsHoldNothingThatATerminalObeys(t *testing.T) {
 	assert.Equal(t, "procpool: worker 1 exited with code 2 while it ran no call\nlast words: panic: ?]0;owned??[2J?1m?all is?well????", e.Error()+"?")
 	assert.Equal(t, "v1 ?[2J", abbreviate("v1 \x1b[2J"))
 	assert.Equal(t, "schön, 日本", abbreviate("schön, 日本"))
+}
+
+// However much is known.
+func TestTheMessageOfACrashFitsTwoLines(t *testing.T) {
+	long := strings.Repeat("x", 10_000)
+	e := &WorkerCrashError{PID: 1, ExitCode: -1, Signal: syscall.SIGSEGV, OOM: OOMKilled, Func: "Sum", Attempt: 2, Stderr: "one\ntwo\n" + long, Goroutines: "goroutine 1:\n", Cause: errors.New("why"), broke: true}
+	first, second, _ := strings.Cut(e.Error(), "\n")
+	assert.Equal(t, "procpool: worker 1 was ended by signal 11 (segmentation fault) while it ran Sum (attempt 2), out of memory: why; the pool is broken", first)
+	assert.Equal(t, "last words: "+long[:200]+"...", second)
+}
+
+func TestWhatAWorkerSaysOfItselfDoesNotFillAnError(t *testing.T) {
+	said := abbreviate(strings.Repeat("ü", 10_000))
+	assert.Equal(t, strings.Repeat("ü", 250)+"...", said)
 }

@@ -34,3 +34,22 @@ func TestOutputThatOnlyBeginsLikeADumpIsHandedOn(t *testing.T) {
 	u.close()
 	assert.Equal(t, "SIGQUIT: ", got.String())
 }
+
+// nowhere is a WriteCloser.
+type nowhere struct{}
+
+func (nowhere) Write(p []byte) (int, error) { return len(p), nil }
+func (nowhere) Close() error                { return nil }
+
+// A program that never ends its first line is no worker, and what it says is not kept.
+func TestALineBeforeTheHandshakeIsNotKept(t *testing.T) {
+	var rest bytes.Buffer
+	h := &handshakeFilter{line: nowhere{}, rest: &rest}
+	for range 100 {
+		_, err := h.Write(bytes.Repeat([]byte{'x'}, maxLine/2))
+		assert.NoError(t, err)
+		assert.LessOrEqual(t, len(h.buf), maxLine)
+	}
+	h.close()
+	assert.Equal(t, 100*maxLine/2, rest.Len(), "something is lost")
+}

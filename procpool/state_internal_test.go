@@ -653,6 +653,28 @@ func TestStateRetiresAWorkerThatHasGrown(t *testing.T) {
 	s.update(func(st *state, now time.Time) { st.weighed(w.id, 101, now) }) // of one that is gone
 }
 
+// What waits behind the last call of a worker that has grown does not make it grow further.
+func TestStateGivesWhatAGrownWorkerHasNotStartedToOthers(t *testing.T) {
+	p := testPolicy()
+	p.maxRSS, p.maxWorkers, p.cores = 100, 1, 1
+	s := simulate(t, p, true)
+	s.warm(1, time.Microsecond)
+	w := s.only()
+	s.submit()
+	s.start(w)
+	waits := s.submit()
+	require.Len(t, w.inbox, 2)
+	s.update(func(st *state, now time.Time) { st.weighed(w.id, 101, now) })
+	s.finish(w)
+	s.respond(w)
+	s.start(w)
+	assert.Zero(t, waits.starts)
+	assert.True(t, w.leaving)
+	s.settle()
+	assert.Equal(t, 1, waits.starts)
+	assert.NoError(t, waits.future.Err(t.Context()))
+}
+
 // A chunk whose size nobody chose is shared by those who have time, one of a chosen size goes to one worker as a whole.
 func TestStateSharesAChunkUnlessItsSizeWasChosen(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -988,6 +1010,21 @@ func TestStateAsksAWorkerWhatItIsDoingBeforeItKills(t *testing.T) {
 	}
 }
 
+// SIGQUIT ends a program that does not dump as well, and may be ignored by it.
+func TestStateAsksNobodyWhoIsNotKnownToAnswer(t *testing.T) {
+	p := testPolicy()
+	p.maxWorkers = 1
+	s := simulate(t, p, false)
+	s.submit(futures.Timeout(time.Second))
+	w := s.only()
+	s.becomeReady(w)
+	s.start(w)
+	s.advance(time.Second)
+	s.advance(p.killGrace)
+	assert.False(t, w.asked)
+	assert.True(t, w.killed)
+}
+
 // A late kill must not hit the next call: the answer of the overdue one is on its way when patience ends.
 func TestStateDoesNotKillAWorkerThatHasJustFinished(t *testing.T) {
 	p := testPolicy()
@@ -1245,6 +1282,48 @@ func TestStateBreaksWhenWorkersKeepDying(t *testing.T) {
 	}
 }
 
+// Also if none of them has started, though others have before.
+func TestStateBreaksWhenWorkersCannotBeStarted(t *testing.T) {
+	p := testPolicy()
+	p.maxWorkers, p.onCrash = 1, ReplaceWorker
+	s := simulate(t, p, true)
+	s.warm(1, time.Microsecond)
+	s.submit()
+	s.start(s.only())
+	s.submit()
+	s.die(s.only())
+	for deaths := 1; s.state.broken == nil; deaths++ {
+		require.Less(t, deaths, p.maxFutile)
+		for len(s.workers) == 0 {
+			s.advance(10 * time.Millisecond) // starts are put off
+		}
+		s.die(s.only())
+	}
+}
+
+// The second death in a row puts the next start off, and each that follows for longer.
+func TestStatePutsOffStartsWhenWorkersKeepDying(t *testing.T) {
+	p := testPolicy()
+	p.maxWorkers, p.onCrash, p.maxFutile = 1, ReplaceWorker, 12
+	s := simulate(t, p, true)
+	for range p.maxFutile {
+		s.submit()
+	}
+	var waits []time.Duration
+	for range p.maxFutile - 1 {
+		s.becomeReady(s.only())
+		s.start(s.only())
+		s.die(s.only())
+		began := s.now
+		for len(s.workers) == 0 {
+			require.False(t, s.state.alarm.IsZero(), "nobody will start one")
+			s.advance(s.state.alarm.Sub(s.now))
+		}
+		waits = append(waits, s.now.Sub(began)/time.Millisecond)
+	}
+	assert.Equal(t, []time.Duration{0, 20, 40, 80, 160, 320, 640, 1000, 1000, 1000, 1000}, waits)
+}
+
 func TestStateShutdownRunsWhatWasAccepted(t *testing.T) {
 	s := simulate(t, testPolicy(), true)
 	for range 10 {
@@ -1292,6 +1371,41 @@ func TestStateRefusesAWorkerThatLiesAboutItsCalls(t *testing.T) {
 	assert.ErrorIs(t, err, ipc.ErrProtocol, "still nobody did")
 	s.die(w)
 	assert.Error(t, s.calls[0].future.Err(t.Context()), "and the call is not lost")
+}
+
+// Whoever has been told that a call is not its own any more cannot answer it, whatever it makes of the claims.
+func TestStateRefusesAnAnswerToACallThatWasTakenBack(t *testing.T) {
+	p := testPolicy()
+	p.maxWorkers, p.cores = 1, 1
+	t.Run("alone", func(t *testing.T) {
+		s := simulate(t, p, true)
+		s.warm(1, time.Microsecond)
+		w := s.only()
+		s.submit()
+		cancelled := s.submit()
+		s.run(w)
+		require.True(t, cancelled.future.Cancel())
+		_, err := s.state.answered(w.id, []answer{{id: w.inbox[0].id, calls: 1}}, 1, nil, s.now)
+		assert.ErrorIs(t, err, ipc.ErrProtocol)
+	})
+	t.Run("of a chunk", func(t *testing.T) {
+		s := simulate(t, p, true)
+		s.chunks = true
+		s.warm(1, time.Microsecond)
+		w := s.only()
+		s.submitChunk(6, &simChunk{whole: true})
+		require.Len(t, w.inbox, 6)
+		s.start(w)
+		first := w.inbox[0].first
+		s.update(func(st *state, now time.Time) { require.True(t, st.recall(st.worker(w.id), true, now)) })
+		w.claims.Queue(first) // scribbling
+		require.True(t, w.claims.Start(first))
+		require.True(t, w.claims.Advance(first, first+1))
+		outcomes, err := s.state.answered(w.id, []answer{{id: first, calls: 2}}, 2, nil, s.now)
+		assert.ErrorIs(t, err, ipc.ErrProtocol)
+		require.Len(t, outcomes, 1)
+		assert.Equal(t, 1, outcomes[0].calls)
+	})
 }
 
 // playOut lets script decide what happens next, and then brings everything to its end. Whatever the order of events, every
