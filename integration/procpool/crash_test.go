@@ -85,7 +85,8 @@ func TestBreakPool(t *testing.T) {
 					assert.Empty(t, crash.Goroutines)
 				}
 				assert.Contains(t, crash.Error(), "test.Perish")
-				assert.Positive(t, crash.MaxRSS)
+				assert.Positive(t, crash.CPU)
+				assert.Greater(t, crash.MaxRSS, int64(1<<20), "no program of Go has less, in bytes")
 				if d.cause != nil {
 					assert.ErrorIs(t, crash, d.cause)
 				} else {
@@ -354,4 +355,18 @@ func TestACrashInAChunkCostsOneItem(t *testing.T) {
 	}
 	assert.Equal(t, 8, n)
 	assert.Equal(t, 1, failed)
+}
+
+// What was sent to a worker and not begun there was no attempt.
+func TestAnAttemptThatWasNoneIsNotCounted(t *testing.T) {
+	clean(t)
+	pool := newPool(t, procpool.Config{MaxWorkers: 1, OnCrash: procpool.ReplaceWorker})
+	n := 0
+	for _, err := range futures.Map(bounded(t), pool, perishAt, slices.Values([]int{-1, -2, -3}), futures.Chunksize(3)) {
+		var crash *procpool.WorkerCrashError
+		require.ErrorAs(t, err, &crash)
+		assert.Equal(t, 1, crash.Attempt)
+		n++
+	}
+	assert.Equal(t, 3, n)
 }

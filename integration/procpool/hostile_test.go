@@ -34,7 +34,7 @@ func init() {
 // beHostile speaks the protocol up to the first call, by hand, and never returns.
 func beHostile(how string) {
 	fmt.Println(ipc.HandshakeLine)
-	hello := ipc.HelloParam{Protocol: ipc.Version, PID: os.Getpid(), Functions: []ipc.Function{{Name: echo.Name()}}}
+	hello := ipc.HelloParam{Protocol: ipc.Version, PID: os.Getpid(), Functions: []ipc.Function{{Name: echo.Name()}, {Name: initialize.Name()}}}
 	if how != "close the requests" {
 		hello.Features = []string{ipc.FeatureClaims, ipc.FeatureCancel}
 	}
@@ -99,6 +99,15 @@ func beHostile(how string) {
 			os.Exit(9)
 		}
 		switch how {
+		case "answer another call than the initializer":
+			writeRaw(ipc.AppendFailure(nil, m.ID+7, ipc.Failure{Kind: ipc.FailedTask}))
+		case "answer with another type":
+			claims.Start(m.ID)
+			if answer, err = ipc.AppendResult(nil, m.ID, &m.ID, ipc.MaxBody); err != nil {
+				os.Exit(9)
+			}
+			claims.Finish(m.ID)
+			writeRaw(answer)
 		case "finish and say nothing":
 			claims.Start(m.ID)
 			claims.Finish(m.ID)
@@ -208,4 +217,41 @@ func TestAWorkerThatNeverAnswersIsKilledAfterTheTimeout(t *testing.T) {
 	require.ErrorAs(t, err, &crash)
 	assert.Equal(t, echo.Name(), crash.Func)
 	mustClose(t, pool)
+}
+
+// A result of another type is its call's failure. It breaks nothing: the worker may have been built from other source.
+func TestAHostileResultCostsItsCall(t *testing.T) {
+	clean(t)
+	pool := newPool(t, procpool.Config{MaxWorkers: 1, Env: append(os.Environ(), hostileVar+"=answer with another type")})
+	for range 2 {
+		_, err := futures.Submit(bounded(t), pool, echo, "").Result(bounded(t))
+		require.ErrorIs(t, err, futures.ErrNotShareable)
+		assert.ErrorContains(t, err, "the result of test.Echo")
+		assert.NotErrorIs(t, err, procpool.ErrBrokenProcessPool)
+	}
+	assert.Equal(t, 1, pool.Stats().Started)
+}
+
+func TestAWorkerThatAnswersAnotherCallThanTheInitializer(t *testing.T) {
+	clean(t)
+	pool := newPool(t, procpool.Config{
+		MaxWorkers: 1, Env: append(os.Environ(), hostileVar+"=answer another call than the initializer"), Initializer: futures.Bind(initialize, preparation{}),
+	})
+	_, err := futures.Submit(bounded(t), pool, echo, "").Result(bounded(t))
+	var failed *procpool.InitializerError
+	require.ErrorAs(t, err, &failed)
+	assert.ErrorIs(t, err, ipc.ErrProtocol)
+	assert.ErrorContains(t, err, "answered call 7, which it was not sent")
+}
+
+// Of one name, but not the same.
+func TestAFuncOfOtherTypesIsRefused(t *testing.T) {
+	clean(t)
+	pool := newPool(t, procpool.Config{MaxWorkers: 1})
+	_, err := futures.Submit(bounded(t), pool, futures.Declare[[]int, string](echo.Name()), nil).Result(bounded(t))
+	require.ErrorIs(t, err, futures.ErrNotShareable)
+	assert.ErrorContains(t, err, "test.Echo takes ")
+	_, err = futures.Submit(bounded(t), pool, futures.Declare[string, []int](echo.Name()), "").Result(bounded(t))
+	require.ErrorIs(t, err, futures.ErrNotShareable)
+	assert.ErrorContains(t, err, "test.Echo returns ")
 }

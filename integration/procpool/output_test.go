@@ -154,3 +154,23 @@ func TestTheTailOfStderrIsTheLastWords(t *testing.T) {
 	assert.True(t, strings.HasSuffix(crash.Stderr, "xxabout to perish: exit 3\n"))
 	assert.Less(t, len(crash.Stderr), 1<<20, "all of it is kept")
 }
+
+// What a worker says because it was asked to is in the error, and what it had said before is where everybody looks.
+func TestTheDumpIsKeptOutOfTheLogs(t *testing.T) {
+	clean(t)
+	var out sink
+	log := newJournal()
+	pool := newPool(t, procpool.Config{MaxWorkers: 1, KillGrace: 10 * time.Millisecond, Stderr: &out, Logger: slog.New(log)})
+	_, err := futures.Submit(context.Background(), pool, printLines, []string{"before"}).Result(bounded(t))
+	require.NoError(t, err)
+	g := newGate(t)
+	_, err = futures.Submit(context.Background(), pool, spin, held{Gate: g.path}, futures.Timeout(time.Millisecond)).Result(bounded(t))
+	var crash *procpool.WorkerCrashError
+	require.ErrorAs(t, err, &crash)
+	require.Contains(t, crash.Goroutines, "spinWithoutEnd(")
+	mustClose(t, pool)
+	assert.Len(t, out.String(), len("before\nout before\n"), "%s", out.String())
+	assert.Equal(t, "before\n", crash.Stderr)
+	assert.Empty(t, log.find("SIGQUIT: quit"))
+	assert.NotEmpty(t, log.find("before"))
+}

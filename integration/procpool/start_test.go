@@ -52,6 +52,8 @@ func TestAWorkerThatDoesNotShakeHandsIsAStartError(t *testing.T) {
 		{"panic", []string{"(exit status 2", "panic: cannot initialise"}, "goroutine 1"},
 		{"handshake then exit", []string{"(exit status 5", "changed my mind"}, "changed my mind"},
 		{"handshake then garbage", []string{"does not speak the protocol", "hello, I"}, ""},
+		{"another message than hello", []string{"does not speak the protocol", "first message is another"}, ""},
+		{"hello without end", []string{"does not speak the protocol", "over the limit of 1048576"}, ""},
 		{"hello of another version", []string{"speaks version 42", "from the future", "build both from the same release"}, ""},
 	} {
 		t.Run(c.how, func(t *testing.T) {

@@ -5,6 +5,7 @@ package procpool_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -35,7 +36,8 @@ func TestAWorkerThatDoesNotEndOfSIGKILLIsGivenUp(t *testing.T) {
 	t.Cleanup(func() { assert.NoError(t, os.Remove(group)) })
 
 	g := newGate(t)
-	pool := newPool(t, procpool.Config{MaxWorkers: 1, KillGrace: 100 * time.Millisecond, OnCrash: procpool.ReplaceWorker})
+	log := newJournal()
+	pool := newPool(t, procpool.Config{MaxWorkers: 1, KillGrace: 100 * time.Millisecond, OnCrash: procpool.ReplaceWorker, Logger: slog.New(log)})
 	f := futures.Submit(context.Background(), pool, hold, held{Gate: g.path, Deaf: true}, futures.Timeout(50*time.Millisecond))
 	victim := g.pid()
 	end, err := unix.PidfdOpen(victim, 0)
@@ -70,6 +72,7 @@ func TestAWorkerThatDoesNotEndOfSIGKILLIsGivenUp(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "waited", got)
 	assert.NotContains(t, pool.Stats().PIDs, victim)
+	assert.NotEmpty(t, log.find("procpool: a worker does not end of SIGKILL, and is given up"))
 	mustClose(t, pool)
 	_, err = os.Stat(fmt.Sprintf("/proc/%d", victim))
 	require.NoError(t, err, "it has ended, and so proves nothing")

@@ -505,6 +505,14 @@ func init() {
 		fmt.Println(ipc.HandshakeLine)
 		writeRaw([]byte("hello, I speak no msgpack\n"))
 		select {}
+	case "another message than hello":
+		fmt.Println(ipc.HandshakeLine)
+		writeRaw(ipc.AppendNotification(nil, "good morning", ipc.HelloParam{Protocol: ipc.Version, PID: os.Getpid()}))
+		select {}
+	case "hello without end":
+		fmt.Println(ipc.HandshakeLine)
+		writeRaw(ipc.AppendNotification(nil, ipc.Hello, ipc.HelloParam{Protocol: ipc.Version, PID: os.Getpid(), Build: strings.Repeat("x", ipc.MaxHello)}))
+		select {}
 	case "hello of another version":
 		fmt.Println(ipc.HandshakeLine)
 		writeRaw(ipc.AppendNotification(nil, ipc.Hello, ipc.HelloParam{Protocol: 42, PID: os.Getpid(), Build: "from the future"}))
