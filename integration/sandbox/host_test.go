@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -38,6 +39,7 @@ type testimony struct {
 	Strict   string // what New says with Strict
 	Enforced []procpool.Restriction
 	Stats    []string
+	Logged   string
 	Acts     map[string]string
 	Workers  []int
 }
@@ -78,10 +80,13 @@ func testify() error {
 		}
 		told.Strict = err.Error()
 	}
+	var log strings.Builder
+	config.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	pool, err := procpool.New(config)
 	if err != nil {
 		return err
 	}
+	told.Logged = log.String()
 	told.Enforced, told.Stats = pool.Enforced(), pool.Stats().NotEnforced
 	if _, err := futures.Submit(context.Background(), pool, square, 1).Result(context.Background()); err != nil { // so that its thread would be there
 		return err
@@ -170,6 +175,10 @@ func TestAHostWithoutPrivileges(t *testing.T) {
 		lacks = append(lacks, "Sandbox.fork")
 	}
 	assert.ElementsMatch(t, lacks, told.Stats)
+	assert.Equal(t, len(told.Stats), strings.Count(told.Logged, "not enforced"), "%s", told.Logged)
+	for _, name := range told.Stats {
+		assert.Contains(t, told.Logged, "what="+name+" why=")
+	}
 	assert.Contains(t, told.Strict, "delegated", "it does not say what a human can do")
 	assert.Len(t, told.Acts, len(unprivileged))
 	for act, why := range told.Acts {
