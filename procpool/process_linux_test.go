@@ -2,8 +2,10 @@ package procpool
 
 import (
 	"os"
+	"os/exec"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -26,4 +28,47 @@ func TestMemoryThatIsSharedDoesNotCount(t *testing.T) {
 	after, ok := privateMemory(os.Getpid())
 	require.True(t, ok)
 	assert.Less(t, after-before, int64(size/2))
+}
+
+// Once a process was waited for, its pid may be anybody's.
+func TestAPidThatIsAnothersIsLeftAlone(t *testing.T) {
+	p, err := startProcess(exec.Command("true"), 0, nil)
+	require.NoError(t, err)
+	<-p.exited
+	defer p.close()
+	stranger := exec.Command("sleep", "1000")
+	stranger.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	require.NoError(t, stranger.Start())
+	p.cmd.Process = stranger.Process
+	p.quit()
+	p.signal(syscall.SIGKILL)
+	_, weighed := p.weight()
+	assert.False(t, weighed)
+	require.NoError(t, stranger.Process.Signal(syscall.SIGTERM)) // which comes after the others
+	assert.EqualError(t, stranger.Wait(), "signal: terminated")
+}
+
+// A process that has ended may have left answers, and a stranger who holds its pipe must not keep this host waiting for more.
+func TestWhatWasWrittenIsReadHoweverLate(t *testing.T) {
+	ours, theirs, err := os.Pipe()
+	require.NoError(t, err)
+	defer ours.Close()
+	defer theirs.Close()
+	_, err = theirs.WriteString("answer")
+	require.NoError(t, err)
+	p := &process{responses: ours, exited: make(chan struct{})}
+	require.NoError(t, ours.SetReadDeadline(time.Unix(1, 0)))
+	r := &responses{process: p, grace: 6}
+	buf := make([]byte, 100)
+	_, err = r.Read(buf)
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded, "that of a start")
+	close(p.exited)
+	n, err := r.Read(buf)
+	require.NoError(t, err)
+	assert.Equal(t, "answer", string(buf[:n]))
+	_, err = theirs.WriteString("a stranger's")
+	require.NoError(t, err)
+	require.NoError(t, ours.SetReadDeadline(time.Unix(1, 0)))
+	_, err = r.Read(buf)
+	assert.ErrorIs(t, err, os.ErrDeadlineExceeded)
 }

@@ -239,3 +239,80 @@ func TestTheFilterNeverAllows(t *testing.T) {
 		assert.Equal(t, denied, j.verdict(uint32(info.ID), uint32(number)), name)
 	}
 }
+
+// So that libraries use what they used before there were these.
+func TestTheFilterSaysThatWhatItCannotLookIntoIsNotThere(t *testing.T) {
+	info := here(t)
+	program, err := filter(&Sandbox{}, 0)
+	require.NoError(t, err)
+	for _, name := range []string{"clone3", "openat2", "futex_wait", "futex_wake"} {
+		if number, ok := info.SyscallNames[name]; ok {
+			assert.Equal(t, missing, newJudge(t, program).verdict(uint32(info.ID), uint32(number)), name)
+		}
+	}
+}
+
+// Said once more, without the rules: what becomes of those system calls that may be made with some arguments.
+func TestTheFilterLooksAtArguments(t *testing.T) {
+	info := here(t)
+	const thread, start = unix.CLONE_THREAD | unix.CLONE_VM | unix.CLONE_SIGHAND, unix.CLONE_VFORK | unix.CLONE_VM | uint64(unix.SIGCHLD)
+	const setSignal, lock = 10, unix.CLONE_NEWUTS // F_SETSIG
+	pure, exec, network := &Sandbox{}, &Sandbox{Exec: true}, &Sandbox{Network: true}
+	for _, c := range []struct {
+		box  *Sandbox
+		name string
+		args []uint64
+		may  bool
+	}{
+		{pure, "tgkill", []uint64{1, 2, uint64(unix.SIGURG)}, true},
+		{pure, "tgkill", []uint64{1, 2, uint64(unix.SIGKILL)}, false},
+		{pure, "kill", []uint64{1, 0}, true},
+		{pure, "kill", []uint64{1, uint64(unix.SIGURG)}, false},
+		{pure, "fcntl", []uint64{3, unix.F_GETFL}, true},
+		{pure, "fcntl", []uint64{3, unix.F_SETOWN}, false},
+		{pure, "fcntl", []uint64{3, unix.F_SETOWN_EX}, false},
+		{pure, "fcntl", []uint64{3, setSignal}, false},
+		{pure, "openat", []uint64{3, 0, unix.O_RDWR | unix.O_CREAT | unix.O_CLOEXEC}, true},
+		{pure, "openat", []uint64{3, 0, unix.O_ACCMODE | unix.O_CLOEXEC}, false},
+		{pure, "ptrace", []uint64{unix.PTRACE_TRACEME}, true},
+		{pure, "ptrace", []uint64{unix.PTRACE_ATTACH, 1}, false},
+		{pure, "ptrace", []uint64{unix.PTRACE_SEIZE, 1}, false},
+		{pure, "setpgid", []uint64{0, 0}, true},
+		{pure, "setpgid", []uint64{0, 1}, false},
+		{pure, "prctl", []uint64{unix.PR_SET_PDEATHSIG, uint64(unix.SIGKILL)}, true},
+		{pure, "prctl", []uint64{unix.PR_SET_PDEATHSIG, 0}, false},
+		{pure, "prctl", []uint64{unix.PR_SET_DUMPABLE, 1}, false},
+		{pure, "clone", []uint64{thread}, true},
+		{pure, "clone", []uint64{thread | unix.CLONE_NEWUSER}, false},
+		{pure, "clone", []uint64{start | lock}, true},
+		{pure, "clone", []uint64{start}, false},
+		{pure, "fork", nil, false},
+		{pure, "pidfd_open", []uint64{1, 0}, false},
+		{pure, "pidfd_send_signal", []uint64{3, 9}, false},
+		{exec, "clone", []uint64{start}, true},
+		{exec, "clone", []uint64{start | lock}, false},
+		{exec, "clone", []uint64{start | unix.CLONE_PARENT}, false},
+		{exec, "pidfd_open", []uint64{1, unix.O_EXCL}, false}, // PIDFD_THREAD
+		{pure, "socket", []uint64{unix.AF_INET, unix.SOCK_STREAM, 0}, false},
+		{network, "socket", []uint64{unix.AF_INET, unix.SOCK_STREAM, 0}, true},
+		{network, "socket", []uint64{unix.AF_UNIX, unix.SOCK_STREAM, 0}, false},
+		{network, "socket", []uint64{unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_KOBJECT_UEVENT}, false},
+		{network, "socketpair", []uint64{unix.AF_UNIX, unix.SOCK_STREAM | unix.SOCK_CLOEXEC}, true},
+		{network, "socketpair", []uint64{unix.AF_UNIX, unix.SOCK_DGRAM | unix.SOCK_CLOEXEC}, false},
+		{pure, "sendto", []uint64{3, 0, 1, 0, 0, 0}, true},
+		{pure, "sendto", []uint64{3, 0, 1, 0, 0xc000123456, 16}, false},
+		{pure, "sendto", []uint64{3, 0, 1, 0, 1 << 32, 16}, false},
+	} {
+		number, ok := info.SyscallNames[c.name]
+		if !ok {
+			continue // not of this architecture
+		}
+		program, err := filter(c.box, map[bool]uint32{false: lock, true: 0}[c.box.Exec])
+		require.NoError(t, err)
+		want := denied
+		if c.may {
+			want = granted
+		}
+		assert.Equal(t, want, newJudge(t, program).verdict(uint32(info.ID), uint32(number), c.args...), "%s%x in %+v", c.name, c.args, *c.box)
+	}
+}
