@@ -191,6 +191,17 @@ var acts = map[string]func(scene) error{
 		}
 		return fillAndRun(fd)
 	},
+	"execute what it has written": func(s scene) error {
+		program, err := os.ReadFile("/proc/self/exe")
+		if err != nil {
+			return err
+		}
+		path := filepath.Join(s.Dir, "program")
+		if err := os.WriteFile(path, program, 0o700); err != nil {
+			return err
+		}
+		return startCopy(path, nil)
+	},
 	"start a copy of itself": func(scene) error {
 		return copyOfItself(nil)
 	},
@@ -306,8 +317,10 @@ func closeFD(fd int, err error) error {
 }
 
 // copyOfItself starts a copy of the worker that ends at once.
-func copyOfItself(how *syscall.SysProcAttr) error {
-	cmd := exec.Command("/proc/self/exe")
+func copyOfItself(how *syscall.SysProcAttr) error { return startCopy("/proc/self/exe", how) }
+
+func startCopy(path string, how *syscall.SysProcAttr) error {
+	cmd := exec.Command(path)
 	cmd.Env = []string{copyVar + "=1"}
 	cmd.SysProcAttr = how
 	return cmd.Run()
