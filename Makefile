@@ -20,6 +20,9 @@ SEED ?=
 KERNEL ?= /
 RUN ?=
 
+# Of make claims: which, by section, words, folder or test. All without.
+CLAIM ?=
+
 # Of make bench: cd bench && go run . -help lists them.
 BENCHFLAGS ?=
 
@@ -100,6 +103,11 @@ vm: ## run the tests of limits in a virtual machine with cgroups of version 2 (t
 .PHONY: faults
 faults: ## write docs/faults.md from the table of the fault grid
 	$(GO) test ./integration/faults -run '^TestTheDocumentIsThatOfTheTable$$' -update
+
+.PHONY: claims
+claims: ## take the code of each claim out and see its test fail, or of those that match CLAIM; write docs/claims.md
+	$(GO) run ./integration/claims -claim '$(CLAIM)'
+	@test -n '$(CLAIM)' || $(GO) test ./integration/claims -run '^TestTheDocumentIsThatOfTheTable$$' -update
 
 .PHONY: bench
 bench: ## measure project and peers side by side, and write docs/performance.md
