@@ -26,7 +26,7 @@ var poison = []claim{
 	{says: "nothing is started before", at: "procpool", old: "if now.Before(s.notBefore) {", new: "if false {", test: test{"procpool", "TestStatePutsOffStartsWhenWorkersKeepDying"}},
 	{says: "and it is not forgotten", at: "procpool", old: "if now.Before(s.notBefore) {\n\t\ts.wake(s.notBefore)", new: "if now.Before(s.notBefore) {", test: test{"procpool", "TestStatePutsOffStartsWhenWorkersKeepDying"}},
 	{says: "with BreakPool the first crash breaks the pool", at: "procpool", old: "if crashed && s.policy.onCrash == BreakPool || s.futile >= s.policy.maxFutile {", new: "if s.futile >= s.policy.maxFutile {", test: test{pool, "TestBreakPool/exit42"}},
-	{says: "a broken pool starts nothing", at: "procpool", old: "if s.broken != nil || s.stopped != nil || active", new: "if active", test: test{"procpool", "TestStateCrashBreaksThePool"}},
+	{says: "a broken pool refuses calls, and says why, also when it is shut down", at: "procpool", old: "case s.broken != nil:\n\t\treturn s.broken(t)", new: "", test: test{pool, "TestTerminationOfABrokenPool/KillWorkers"}},
 	{says: "a worker that ends as it was asked to is no crash", at: "procpool", old: "crashed := w.phase != leaving && w.phase != condemned || w.phase == leaving && len(w.calls) > 0", new: "crashed := true", test: test{pool, "TestTermination$/KillWorkers"}},
 	{says: "Stats count crashes", at: "procpool", old: "s.stats.Crashed++", test: test{pool, "TestReplaceWorker/signal9"}},
 }
