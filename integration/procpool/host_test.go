@@ -36,8 +36,11 @@ func beHost(kind string) {
 	}
 	h := held{Gate: os.Getenv(gateVar), Deaf: true}
 	fn := hold
-	if kind == "spinning" {
+	switch kind {
+	case "spinning":
 		fn = spin
+	case "deserting":
+		fn = desert
 	}
 	var calls []*futures.Future[int]
 	for range 2 {
@@ -56,7 +59,7 @@ func beHost(kind string) {
 
 // G7: when the host is killed, its workers are gone within a second, whatever they do.
 func TestWorkersDoNotOutliveTheirHost(t *testing.T) {
-	for _, kind := range []string{"idle", "busy", "spinning", "frozen"} {
+	for _, kind := range []string{"idle", "busy", "spinning", "frozen", "deserting"} {
 		t.Run(kind, func(t *testing.T) {
 			clean(t)
 			g := newGate(t)
@@ -88,7 +91,7 @@ func TestWorkersDoNotOutliveTheirHost(t *testing.T) {
 				require.NoError(t, err)
 				t.Cleanup(func() { assert.NoError(t, unix.Close(fd)) })
 				fds = append(fds, fd)
-				if kind == "frozen" {
+				if kind == "frozen" || kind == "deserting" {
 					require.NoError(t, unix.Kill(pid, unix.SIGSTOP))
 				}
 				stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")

@@ -25,7 +25,7 @@ import (
 // This file is the worker: everything in it but the names of the functions runs in processes of its own.
 
 var workerFuncs = []futures.Callable{
-	echo, pid, hold, spin, mark, perish, answerAndPerish, flood, grandchild, shell, await, fail, ignoreTerm,
+	echo, pid, hold, spin, desert, mark, perish, answerAndPerish, flood, grandchild, shell, await, fail, ignoreTerm,
 	initialize, runSelf, stdinOf, closeOnTerm, printLines, initializeAndTell,
 	markAndPerish, markOrPerish, perishAt, echoBytes, dieOnce,
 	tallies[0], tallies[1], tallies[2], tallies[3], holdOrTally,
@@ -100,6 +100,18 @@ var spin = futures.NewFunc("test.Spin", func(_ context.Context, h held) (int, er
 	}
 	spinWithoutEnd()
 	return 0, nil
+})
+
+// desert leaves the worker's process group for that of its host, and then is spin.
+var desert = futures.NewFunc("test.Desert", func(ctx context.Context, h held) (int, error) {
+	group, err := syscall.Getpgid(os.Getppid())
+	if err == nil {
+		err = syscall.Setpgid(0, group)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return spin.Call(ctx, h)
 })
 
 // These two have names that a stack shows.
