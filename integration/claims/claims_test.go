@@ -5,8 +5,15 @@ package main
 import (
 	"flag"
 	"fmt"
-	"go/format"
+	"go/ast"
+	"go/build"
+	"go/importer"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -35,14 +42,16 @@ func TestTheDocumentIsThatOfTheTable(t *testing.T) {
 	assert.Equal(t, string(text), string(there), "run make claims")
 }
 
-// A row is of no use any more when its code or its test has gone. Whether the test fails, make claims finds out.
+// A row is of no use any more when its code or its test has gone, or when the mutant is no program. Whether the test fails, make claims finds out.
 func TestEachClaimHasItsCodeAndItsTest(t *testing.T) {
-	seen := make(map[string]bool)
+	seen, checks := make(map[string]bool), make(map[string]check)
 	for _, c := range claims() {
-		_, mutant, err := c.mutant(root)
+		if checks[c.at] == nil {
+			checks[c.at] = newCheck(t, c.at)
+		}
+		file, mutant, err := c.mutant(root)
 		if assert.NoError(t, err, c.says) {
-			_, err = format.Source(mutant)
-			assert.NoError(t, err, "%s: what stands in its place is no Go", c.says)
+			assert.NoError(t, checks[c.at](file, mutant), "%s: what stands in its place cannot be built", c.says)
 		}
 		assert.NotEqual(t, c.old, c.new, c.says)
 		change := fmt.Sprint(c.at, c.old, c.new)
@@ -53,6 +62,46 @@ func TestEachClaimHasItsCodeAndItsTest(t *testing.T) {
 		assert.True(t, declared(t, c.in)[strings.Trim(top, "^$")], "there is no %s in %s", top, c.in)
 	}
 	assert.NotEmpty(t, seen)
+}
+
+// A check says why a folder cannot be built with another text for one of its files.
+type check func(file string, text []byte) error
+
+func newCheck(t *testing.T, folder string) check {
+	t.Helper()
+	list := exec.Command("go", "list", "-export", "-deps", "-f", "{{.ImportPath}}\t{{.Export}}", "./"+folder)
+	list.Dir = root
+	out, err := list.Output()
+	require.NoError(t, err)
+	exports := make(map[string]string)
+	for line := range strings.Lines(string(out)) {
+		path, export, _ := strings.Cut(strings.TrimSpace(line), "\t")
+		exports[path] = export
+	}
+	fset := token.NewFileSet()
+	config := types.Config{Importer: importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })}
+	pkg, err := build.ImportDir(filepath.Join(root, folder), 0)
+	require.NoError(t, err)
+	parsed := make(map[string]*ast.File)
+	for _, name := range pkg.GoFiles {
+		path := filepath.Join(pkg.Dir, name)
+		parsed[path], err = parser.ParseFile(fset, path, nil, parser.SkipObjectResolution)
+		require.NoError(t, err)
+	}
+	return func(file string, text []byte) error {
+		mutant, err := parser.ParseFile(fset, file, text, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		files := []*ast.File{mutant}
+		for path, other := range parsed {
+			if path != file {
+				files = append(files, other)
+			}
+		}
+		_, err = config.Check(pkg.Name, fset, files, nil)
+		return err
+	}
 }
 
 // declared are the tests in a folder.

@@ -44,5 +44,5 @@ var evidence = []claim{
 	{says: "and its standard error", at: "procpool", old: "initializer.Stderr = end.stderr", new: `initializer.Stderr = ""`, test: test{pool, "TestAFailingInitializerBreaksThePool/exits BreakPool"}},
 	{says: "a worker that did not start leaves its standard error as well", at: "procpool", old: "Stderr: end.stderr, Err: err}", new: "Err: err}", test: test{pool, "TestAProgramThatIsNoWorkerIsAStartError"}},
 	{says: "a kill that the kernel has counted is one for memory", at: confine, old: "case n > 0:\n\t\treturn Killed", new: "case n > 0:\n\t\treturn Spared", test: test{box, "TestAWorkerThatEatsMemoryIsEndedAndSoIsSaid"}},
-	{says: "and no other", at: confine, old: "case n > 0:\n\t\treturn Killed", new: "case true:\n\t\treturn Killed", test: test{box, "TestAWorkerThatIsKilledByOthersIsNotOutOfMemory"}},
+	{says: "and no other", at: confine, old: "case n > 0:\n\t\treturn Killed", new: "case n+1 > 0:\n\t\treturn Killed", test: test{box, "TestAWorkerThatIsKilledByOthersIsNotOutOfMemory"}},
 }

@@ -78,6 +78,7 @@ func TestWhatIsGrantedCanBeDoneAndNoMore(t *testing.T) {
 		{"execute", func(s scene, other string) box {
 			return box{Exec: true, Read: []string{"/bin", "/lib", "/lib64", "/usr"}}
 		}, true},
+		{"execute in place", func(s scene, other string) box { return box{Read: []string{"/bin", "/lib", "/lib64", "/usr"}} }, false},
 		{"execute what it has written", func(s scene, other string) box { return box{Exec: true, Write: []string{s.Dir}} }, false},
 		{"signal by descriptor", func(s scene, other string) box { return box{Exec: true} }, false},
 		{"start a copy of itself", func(s scene, other string) box { return box{Exec: true} }, true},
