@@ -31,3 +31,12 @@ func TestWhatAWorkerSaysOfItselfDoesNotFillAnError(t *testing.T) {
 	said := abbreviate(strings.Repeat("ü", 10_000))
 	assert.Equal(t, strings.Repeat("ü", 250)+"...", said)
 }
+
+func TestTheErrorOfAWorkerThatIsStillThereSaysSo(t *testing.T) {
+	why := errors.New("why")
+	alone, both := ending{pid: 1, undead: true}.crash(nil, nil, false), ending{pid: 1, undead: true}.crash(nil, why, false)
+	assert.ErrorIs(t, alone, errUndead)
+	assert.ErrorIs(t, both, errUndead)
+	assert.ErrorIs(t, both, why)
+	assert.Contains(t, alone.Error(), "worker 1 is still there")
+}
