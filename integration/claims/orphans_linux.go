@@ -19,7 +19,7 @@ var orphans = []claim{
 	{says: "when it ends at last, what it had of the host is given back", at: "procpool", old: "l.clearCell()\n\t\t\tl.process.close()\n\t\t}()", new: "}()", test: test{pool, "TestAWorkerThatDoesNotEndOfSIGKILLIsGivenUp"}},
 	{says: "after Close no descriptor and no mapping is left", at: "procpool", old: "default:\n\t\tl.process.close()", new: "default:", test: test{pool, "TestTheArenaIsGivenBack"}},
 	{says: "no temporary entry", at: "procpool", old: "if err := os.Remove(socketDir); err != nil {", new: "if socketDir == \"\" {\n\t\t\t\terr := os.ErrInvalid", test: test{pool, "TestWorkersThatComeAndGoLeaveNothingBehind"}},
-	{says: "Close returns when the last goroutine has ended", at: "procpool", old: "p.links.Wait() // what is left to them is bounded", test: test{pool, "TestAWriterThatBlocksDoesNotHoldUpClose"}},
+	{says: "Close returns when the last goroutine has ended", at: "procpool", old: "p.links.Wait() // what is left to them is bounded", test: test{"procpool", "TestCloseWaitsForTheLastGoroutine"}},
 	{says: "a Writer that blocks does not hold it up", at: "procpool", old: "case <-time.After(outputTime):", new: "case <-make(chan int):", test: test{pool, "TestAWriterThatBlocksDoesNotHoldUpClose"}, how: ""},
 	{says: "a worker that was not ready in time is ended", at: "procpool", old: "l.process.setDeadline(deadline) // ends a silent worker", new: "_ = deadline", test: test{pool, "TestAWorkerThatHangsIsGivenUpAfterStartTimeout/handshake then silence"}},
 	{says: "a worker that has closed its requests and goes on is ended", at: "procpool", old: "l.process.signal(syscall.SIGKILL)\n\t}\n}", new: "_ = syscall.SIGKILL\n\t}\n}", test: test{pool, "TestAHostileWorkerCostsItsOwnCalls/close the requests"}},
