@@ -3,8 +3,10 @@ package procpool
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 	"os"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,14 +22,33 @@ func processAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// awaitExit returns when a child has ended, and leaves it to be waited for. It reports false if it could not wait.
+// awaitExit returns when the leader of a group, a child, has ended, and leaves it to be waited for. It reports false if it could not wait.
+//
+// A worker can have this program trace it, by one thread as well, and then it has not ended before that thread was waited for. So all of the group is waited for.
+// Nothing else comes of that: who is stopped by it is ended.
 func awaitExit(pid int) bool {
 	for {
-		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
-		if !errors.Is(err, unix.EINTR) {
-			return err == nil
+		var info unix.Siginfo
+		err := unix.Waitid(unix.P_PGID, pid, &info, unix.WEXITED|unix.WNOWAIT, nil)
+		const trapped = 4 // CLD_TRAPPED
+		switch who := child(&info); {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return false
+		case info.Code == trapped:
+			strike(-pid)
+		case who == pid:
+			return true
+		default: // a thread, or what a worker has left to a host that adopts such
+			_ = unix.Waitid(unix.P_PID, who, nil, unix.WEXITED, nil) // the next round sees what has become of it
 		}
 	}
+}
+
+// child is whom info tells of, which package unix has no name for: it stands behind three numbers, and on a word.
+func child(info *unix.Siginfo) int {
+	const three, word = 3 * 4, bits.UintSize / 8
+	return int(*(*int32)(unsafe.Add(unsafe.Pointer(info), (three+word-1)/word*word)))
 }
 
 // privateMemory is how many bytes of a process are in memory and neither of a file nor shared.

@@ -19,7 +19,7 @@ import (
 	"github.com/seed7d1be1d5/concurrent/procpool"
 )
 
-var workerFuncs = []futures.Callable{attempt, earlier, environment, run, square, exhaust, leak, stray, bounds, abort, guess, cling, nest}
+var workerFuncs = []futures.Callable{attempt, earlier, environment, run, square, exhaust, leak, stray, bounds, abort, guess, cling, nest, undie}
 
 var environment = futures.NewFunc("sandbox.Environment", func(context.Context, int) ([]string, error) { return os.Environ(), nil })
 

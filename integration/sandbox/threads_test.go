@@ -127,6 +127,45 @@ func TestAWorkerInASandboxCanEndItself(t *testing.T) {
 	assert.Equal(t, unix.SIGKILL, crash.Signal)
 }
 
+// undie has the host trace one of the worker's threads, which then ends or stays. A process whose threads have not all been waited for is not over.
+var undie = futures.NewFunc("sandbox.Undie", func(_ context.Context, stays bool) (int, error) {
+	told := make(chan error)
+	var traced func()
+	traced = func() {
+		runtime.LockOSThread() // for good
+		if unix.Gettid() == unix.Getpid() {
+			go traced() // elsewhere: this thread is taken
+			select {}
+		}
+		told <- raw(unix.SYS_PTRACE, unix.PTRACE_TRACEME)
+		if stays {
+			select {}
+		}
+	}
+	go traced()
+	return os.Getpid(), <-told
+})
+
+// A worker has no way to stay with its host as something that does not end, with all that the host has for it.
+func TestAWorkerThatHasItsHostTraceItEnds(t *testing.T) {
+	for _, stays := range []bool{false, true} {
+		t.Run(fmt.Sprintf("stays=%v", stays), func(t *testing.T) {
+			clean(t)
+			pool := newPool(t, procpool.Config{Sandbox: procpool.PureCPU, OnCrash: procpool.ReplaceWorker})
+			sound(t, pool)
+			pid, err := futures.Submit(bounded(t), pool, undie, stays).Result(bounded(t))
+			if err == nil { // else it was taken for dead already
+				_, err = futures.Submit(bounded(t), pool, abort, 0).Result(bounded(t))
+			}
+			var crash *procpool.WorkerCrashError
+			require.ErrorAs(t, err, &crash)
+			assert.Equal(t, unix.SIGKILL, crash.Signal, "%v", err)
+			mustClose(t, pool)
+			assert.ErrorIs(t, unix.Kill(max(pid, crash.PID), 0), unix.ESRCH, "it is still there")
+		})
+	}
+}
+
 // guess starts a process as the host starts workers, with a cookie that is probably wrong.
 var guess = futures.NewFunc("sandbox.Guess", func(_ context.Context, cookie uint32) (string, error) {
 	err := copyOfItself(&syscall.SysProcAttr{Cloneflags: uintptr(uint64(cookie) << 32)})
