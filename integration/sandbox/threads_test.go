@@ -107,6 +107,40 @@ func TestAWorkerRunsBesideNoThreadInItsSandbox(t *testing.T) {
 	<-gone
 }
 
+// A host that is pid 1 waits for whatever children it has, and so gets news of workers that were not meant for it.
+func TestAHostMayWaitForAllOfItsChildren(t *testing.T) {
+	clean(t)
+	for _, config := range []procpool.Config{{Sandbox: procpool.PureCPU}, {Limits: procpool.Limits{OpenFiles: 64}}} {
+		stop, stopped := make(chan struct{}), make(chan struct{})
+		var stops int
+		go func() {
+			defer close(stopped)
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				var status unix.WaitStatus
+				if pid, err := unix.Wait4(-1, &status, unix.WNOHANG, nil); err == nil && pid > 0 && status.Stopped() {
+					stops++
+				}
+				runtime.Gosched()
+			}
+		}()
+		for n := range 20 {
+			pool := newPool(t, config)
+			got, err := futures.Submit(bounded(t), pool, square, n).Result(bounded(t))
+			require.NoError(t, err)
+			assert.Equal(t, n*n, got)
+			mustClose(t, pool)
+		}
+		close(stop)
+		<-stopped
+		assert.NotZero(t, stops, "it got no news of a worker that is held, and so proves nothing")
+	}
+}
+
 // abort ends its own process by a signal, as C's abort and runtimes that give up do.
 var abort = futures.NewFunc("sandbox.Abort", func(context.Context, int) (int, error) {
 	runtime.LockOSThread()

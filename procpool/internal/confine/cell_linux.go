@@ -111,7 +111,7 @@ func (c *Cell) Settle(pid int) error {
 		return nil
 	}
 	if c.plan.hold {
-		if err := awaitHold(pid); err != nil {
+		if err := awaitHold(pid, c.blocked); err != nil {
 			return err
 		}
 	}
@@ -122,9 +122,6 @@ func (c *Cell) Settle(pid int) error {
 	}
 	if !c.plan.hold {
 		return nil
-	}
-	if err := block(pid, c.blocked); err != nil {
-		return err
 	}
 	if c.Taints() {
 		return forget(pid)

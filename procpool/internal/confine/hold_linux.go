@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -41,7 +42,7 @@ func letHold() (blocked unix.Sigset_t, err error) {
 
 const wordBits = 32 << (^uint(0) >> 63) // of a word of a signal set
 
-// block sets what a held process has blocked.
+// block sets what a held process has blocked, which only the thread that holds it can. The error is ESRCH while it is not held.
 func block(pid int, signals unix.Sigset_t) error {
 	const size = 8 // of what the kernel takes for a signal set
 	if _, _, errno := unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_SETSIGMASK, uintptr(pid), size, uintptr(unsafe.Pointer(&signals)), 0, 0); errno != 0 {
@@ -50,23 +51,27 @@ func block(pid int, signals unix.Sigset_t) error {
 	return nil
 }
 
-// awaitHold returns when the process is held at its exec.
-func awaitHold(pid int) error {
-	const trapped = 4 // CLD_TRAPPED
+// awaitHold returns when the process is held at its exec, with signals blocked. It sees by the hold itself, and does not wait for the news of it: a host that waits for
+// whatever children it has, as those that are pid 1 do, may be the one that gets them. It does not take long: the process is on its way out of exec.
+func awaitHold(pid int, signals unix.Sigset_t) error {
 	for {
+		err := block(pid, signals)
+		if !errors.Is(err, unix.ESRCH) {
+			return err
+		}
 		var info unix.Siginfo
-		err := unix.Waitid(unix.P_PID, pid, &info, unix.WSTOPPED|unix.WEXITED|unix.WNOWAIT, nil)
-		switch {
+		switch err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil); {
 		case errors.Is(err, unix.EINTR):
 		case err != nil:
 			return fmt.Errorf("wait for the worker's exec: %w", err)
-		case info.Code == trapped:
-			return nil
-		default:
+		case info.Code != 0 && info.Code != trapped:
 			return fmt.Errorf("the worker was not held at its exec, but met another end (code %d)", info.Code)
 		}
+		time.Sleep(10 * time.Microsecond)
 	}
 }
+
+const trapped = 4 // CLD_TRAPPED
 
 // forget has the end of the calling thread let a held process run: what that one is held by is taken for seen, and would be a signal that ends it otherwise.
 func forget(pid int) error {
