@@ -21,7 +21,7 @@ const atomicWrite = 512
 func processAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
 // awaitExit returns when a child has ended, and leaves it to be waited for. It reports false if it could not wait.
-func awaitExit(pid int) bool {
+func awaitExit(pid int, _ bool) bool {
 	queue, err := unix.Kqueue()
 	if err != nil {
 		return false

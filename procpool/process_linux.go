@@ -22,14 +22,18 @@ func processAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// awaitExit returns when the leader of a group, a child, has ended, and leaves it to be waited for. It reports false if it could not wait.
+// awaitExit returns when a child has ended, and leaves it to be waited for. It reports false if it could not wait.
 //
-// A worker can have this program trace it, by one thread as well, and then it has not ended before that thread was waited for. So all of the group is waited for.
-// Nothing else comes of that: who is stopped by it is ended.
-func awaitExit(pid int) bool {
+// A hostile worker can have this program trace it, by one thread as well, and then it has not ended before that thread was waited for. One that cannot leave its group is therefore
+// waited for as a group. Nothing else comes of that: who is stopped by it is ended.
+func awaitExit(pid int, keepsGroup bool) bool {
+	whom := unix.P_PID
+	if keepsGroup {
+		whom = unix.P_PGID
+	}
 	for {
 		var info unix.Siginfo
-		err := unix.Waitid(unix.P_PGID, pid, &info, unix.WEXITED|unix.WNOWAIT, nil)
+		err := unix.Waitid(whom, pid, &info, unix.WEXITED|unix.WNOWAIT, nil)
 		const trapped = 4 // CLD_TRAPPED
 		switch who := child(&info); {
 		case errors.Is(err, unix.EINTR):

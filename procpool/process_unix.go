@@ -167,16 +167,19 @@ func (p *process) live(started chan<- error, cell *confine.Cell) {
 		return
 	}
 	pid := p.cmd.Process.Pid
-	zombie := awaitExit(pid)
+	zombie := awaitExit(pid, cell.Taints())
 	if !zombie {
-		p.state, _ = p.cmd.Process.Wait() // the system cannot wait without reaping: this waits
+		p.state, err = p.cmd.Process.Wait() // the system cannot wait without reaping: this waits
 	}
 	p.mu.Lock()
 	if zombie { // so that pid and group are its own until it is reaped, which nobody sees but through mu
-		strike(-pid)                      // what it started and left behind
-		p.state, _ = p.cmd.Process.Wait() // it has ended: this neither waits nor fails
+		strike(-pid)                        // what it started and left behind
+		p.state, err = p.cmd.Process.Wait() // it has ended: this does not wait
 	}
 	p.reaped = true
+	if err != nil { // this program has waited for it somewhere else, as those that are pid 1 do for whatever children they have
+		_ = p.cmd.Process.Release()
+	}
 	deadline := time.Now().Add(drainTime)
 	for _, f := range []*os.File{p.responses, p.stdout, p.stderr} {
 		_ = f.SetReadDeadline(deadline) // fails only for a file that is closed, which nobody reads
