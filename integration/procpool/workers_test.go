@@ -315,10 +315,15 @@ type lineage struct {
 
 // grandchild starts a process that holds the worker's standard output and standard error.
 var grandchild = futures.NewFunc("test.Grandchild", func(_ context.Context, l lineage) (int, error) {
+	responses, err := syscall.Dup(ipc.FDResponses) // as a program in another language may leave it open
+	if err != nil {
+		return 0, err
+	}
+	pipe := os.NewFile(uintptr(responses), "responses")
 	cmd := exec.Command("sleep", l.Seconds)
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = os.Stdout, os.Stderr, []*os.File{pipe}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: l.Escape}
-	if err := cmd.Start(); err != nil {
+	if err := errors.Join(cmd.Start(), pipe.Close()); err != nil {
 		return 0, err
 	}
 	if err := announce(l.Gate, cmd.Process.Pid); err != nil {
