@@ -653,6 +653,20 @@ func TestStateRetiresAWorkerThatHasGrown(t *testing.T) {
 	s.update(func(st *state, now time.Time) { st.weighed(w.id, 101, now) }) // of one that is gone
 }
 
+// Also if nothing waits for it yet.
+func TestStateWarmsTheSuccessorOfAWorkerThatHasGrown(t *testing.T) {
+	p := testPolicy()
+	p.maxRSS, p.maxWorkers, p.cores = 100, 1, 1
+	s := simulate(t, p, true)
+	s.warm(1, time.Microsecond)
+	w := s.only()
+	s.submit()
+	s.start(w)
+	s.update(func(st *state, now time.Time) { st.weighed(w.id, 101, now) })
+	assert.Len(t, s.workers, 2)
+	s.settle()
+}
+
 // What waits behind the last call of a worker that has grown does not make it grow further.
 func TestStateGivesWhatAGrownWorkerHasNotStartedToOthers(t *testing.T) {
 	p := testPolicy()

@@ -64,7 +64,7 @@ var hostile = []claim{
 	{says: "and each to the call that its entry names", at: "procpool", old: "if !in.isResponse(m) || m.ID != e.ID {", new: "if !in.isResponse(m) {", test: test{"procpool", "TestWhatTheRingHoldsIsAResponseToItsCall"}},
 	{says: "an answer before a breach counts", at: "procpool", old: "case len(in.answers) > 0:\n\t\t\tl.answered()\n\t\tcase in.broken != nil:\n\t\t\treturn in.broken", new: "case in.broken != nil:\n\t\t\treturn in.broken\n\t\tcase len(in.answers) > 0:\n\t\t\tl.answered()", test: test{pool, "TestABreachBehindAnAnswer/leave rubbish behind an answer"}},
 	{says: "a call whose result has another type fails, and nobody else", at: "procpool", old: "t.reject(n, fmt.Errorf(\"procpool: the result of %s: %w\", t.fn.name, err))\n\t\treturn", new: "_ = err", test: test{pool, "TestAHostileResultCostsItsCall"}},
-	{says: "a decoding method that leaves by Goexit costs its call", at: "procpool", old: "if !decoded {", new: "if !decoded && false {", test: test{grid, "TestGrid/decode result/runtime.Goexit/ReplaceWorker"}},
+	{says: "a decoding method that leaves by Goexit costs its call", at: "procpool", old: "if !decoded {", new: "if !decoded && false {", test: test{grid, "TestGrid/decode result/runtime.Goexit/ReplaceWorker"}, how: hangs},
 
 	// What is said before the first call.
 	{says: "the first message of a worker is hello", at: "procpool", old: "if m.Kind != ipc.KindNotification || string(m.Name) != ipc.Hello {", new: "if false {", test: test{pool, "TestAWorkerThatDoesNotShakeHandsIsAStartError/another message than hello"}},
