@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"syscall"
 
 	"github.com/hashicorp/go-plugin"
 
@@ -33,6 +34,8 @@ func (l *link) startError(err error, end ending) error {
 		e.Reason = "its SHA-256 is not Config.Checksum: check which program it is, and whether it was built anew since the sum was taken"
 	case errors.As(err, &confined):
 		e.Reason = "it could not be held to Config.Limits and Config.Sandbox, so it was not started: check that what they name is still there"
+	case state == nil && errors.Is(err, syscall.EPERM) && l.pool.config.confined():
+		e.Reason = "it cannot be executed, or not be held to Config.Limits and Config.Sandbox from its start on: check the path, its permissions and Config.Dir, and that nobody traces this program with all that it starts (strace -f)"
 	case state == nil && errors.As(err, &path) && path.Path == l.pool.command.path:
 		e.Reason = "it cannot be executed: check the path, its permissions and Config.Dir"
 	case state == nil:
