@@ -7,7 +7,7 @@
 package workers
 
 import (
-	"container/ring"
+	"container/list"
 	"context"
 	"errors"
 	"log/slog"
@@ -41,20 +41,19 @@ type Pool struct {
 	ended  chan struct{} // closed once calls are refused and the last worker is gone
 
 	mu       sync.Mutex
-	refusal  error     // why calls are refused: shut down or broken; nil while open
-	queue    ring.Ring // behind it the oldest job that waits, before it the newest
-	waiting  int       // jobs in the queue
-	work     sync.Cond // signalled for each job, broadcast when refusal is set
-	workers  int       // live; at most MaxWorkers
-	idle     int       // live and waiting for work
-	lastName int       // number of the next worker's name
+	refusal  error      // why calls are refused: shut down or broken; nil while open
+	queue    *list.List // of *job: waiting, oldest first
+	work     sync.Cond  // signalled for each job, broadcast when refusal is set
+	workers  int        // live; at most MaxWorkers
+	idle     int        // live and waiting for work
+	lastName int        // number of the next worker's name
 }
 
 // job is one accepted call.
 type job struct {
-	pool  *Pool
-	call  futures.Call
-	place ring.Ring // in the queue, or alone; its value is the job; guarded by the pool's mu
+	pool    *Pool
+	call    futures.Call
+	element *list.Element // non-nil exactly while the job is in the queue; guarded by the pool's mu
 }
 
 // Cancelled makes room in the queue.
@@ -72,7 +71,7 @@ func New(config Config) *Pool {
 	if config.MaxWorkers == 0 {
 		config.MaxWorkers = min(32, runtime.GOMAXPROCS(0)+4)
 	}
-	p := &Pool{config: config, closed: make(chan struct{}), ended: make(chan struct{})}
+	p := &Pool{config: config, closed: make(chan struct{}), ended: make(chan struct{}), queue: list.New()}
 	p.work.L = &p.mu
 	if config.MaxQueue > 0 {
 		p.room = make(chan struct{}, config.MaxQueue)
@@ -91,20 +90,18 @@ func (p *Pool) Submit(c futures.Call) {
 		}
 	}
 	j := &job{pool: p, call: c}
-	j.place.Value = j
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.refusal != nil {
 		c.Reject(p.refusal)
 		return
 	}
-	p.queue.Prev().Link(&j.place)
-	p.waiting++
+	j.element = p.queue.PushBack(j)
 	if !c.Hold(j) { // cancelled on its way here
 		p.unqueue(j)
 		return
 	}
-	if p.waiting > p.idle && p.workers < p.config.MaxWorkers {
+	if p.queue.Len() > p.idle && p.workers < p.config.MaxWorkers {
 		p.workers++
 		go p.serve(p.lastName)
 		p.lastName++
@@ -115,11 +112,11 @@ func (p *Pool) Submit(c futures.Call) {
 
 // unqueue takes j out of the queue if it is there, and frees its room. It is called with mu held.
 func (p *Pool) unqueue(j *job) {
-	if j.place.Next() == &j.place {
+	if j.element == nil {
 		return
 	}
-	j.place.Prev().Unlink(1)
-	p.waiting--
+	p.queue.Remove(j.element)
+	j.element = nil
 	if p.room != nil {
 		<-p.room // its own token: never waits
 	}
@@ -130,8 +127,8 @@ func (p *Pool) next() futures.Call {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for {
-		for p.waiting > 0 {
-			j := p.queue.Next().Value.(*job)
+		for p.queue.Len() > 0 {
+			j := p.queue.Front().Value.(*job)
 			p.unqueue(j)
 			if j.call.Start() {
 				return j.call
@@ -150,7 +147,7 @@ func (p *Pool) next() futures.Call {
 func (p *Pool) over() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.refusal != nil && p.waiting == 0
+	return p.refusal != nil && p.queue.Len() == 0
 }
 
 // refuse closes the pool to new calls. The first reason stays, except that being broken outdoes being shut down (row E6).
@@ -167,8 +164,8 @@ func (p *Pool) refuse(why error, disposal func(futures.Call, error)) {
 		p.refusal = why
 	}
 	if disposal != nil {
-		for p.waiting > 0 {
-			j := p.queue.Next().Value.(*job)
+		for e := p.queue.Front(); e != nil; e = p.queue.Front() {
+			j := e.Value.(*job)
 			p.unqueue(j)
 			waiting = append(waiting, j.call)
 		}
