@@ -44,6 +44,7 @@ type process struct {
 	memory                    [][]byte // shared with the worker: the claim table, the ring, the arena if there is one
 	dump                      *os.File // the worker writes into it as it dies
 	lifeline                  *lifeline
+	id                        int // its pid, and its group's
 	exited                    chan struct{}
 	state                     *os.ProcessState // set before exited is closed
 
@@ -166,14 +167,13 @@ func (p *process) live(started chan<- error, cell *confine.Cell) {
 	if err != nil {
 		return
 	}
-	pid := p.cmd.Process.Pid
-	zombie := awaitExit(pid, cell.Taints())
+	zombie := awaitExit(p.id, cell.Taints())
 	if !zombie {
 		p.state, err = p.cmd.Process.Wait() // the system cannot wait without reaping: this waits
 	}
 	p.mu.Lock()
 	if zombie { // so that pid and group are its own until it is reaped, which nobody sees but through mu
-		strike(-pid)                        // what it started and left behind
+		strike(-p.id)                       // what it started and left behind
 		p.state, err = p.cmd.Process.Wait() // it has ended: this does not wait
 	}
 	p.reaped = true
@@ -220,15 +220,15 @@ func (p *process) start(cell *confine.Cell) error {
 	if cell.Leave(); err != nil {
 		return err
 	}
-	pid := p.cmd.Process.Pid // which nobody has reaped
+	p.id = p.cmd.Process.Pid
 	tied := make(chan error, 1)
 	go func() {
 		var err error
-		p.lifeline, err = newLifeline(pid)
+		p.lifeline, err = newLifeline(p.id)
 		tied <- err
 	}()
 	if err = <-tied; err == nil {
-		if err = cell.Settle(pid); err == nil {
+		if err = cell.Settle(p.id); err == nil {
 			return nil
 		}
 		err = &confineError{err}
@@ -236,7 +236,7 @@ func (p *process) start(cell *confine.Cell) error {
 	undone := make(chan struct{})
 	go func() {
 		defer close(undone)
-		strike(-pid)
+		strike(-p.id)
 		_ = p.cmd.Wait() // that it was killed is no news
 		p.lifeline.cut()
 	}()
@@ -299,7 +299,7 @@ func (p *process) signal(sig syscall.Signal) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.reaped {
-		_ = syscall.Kill(-p.cmd.Process.Pid, sig) // an error says that it is gone
+		_ = syscall.Kill(-p.id, sig) // an error says that it is gone
 	}
 }
 
@@ -308,7 +308,7 @@ func (p *process) quit() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.reaped {
-		_ = syscall.Kill(p.cmd.Process.Pid, syscall.SIGQUIT) // an error says that it is gone
+		_ = syscall.Kill(p.id, syscall.SIGQUIT) // an error says that it is gone
 	}
 }
 
@@ -330,10 +330,10 @@ func (p *process) weight() (bytes int64, ok bool) {
 	if p.reaped {
 		return 0, false
 	}
-	return privateMemory(p.cmd.Process.Pid)
+	return privateMemory(p.id)
 }
 
-func (p *process) pid() int { return p.cmd.Process.Pid }
+func (p *process) pid() int { return p.id }
 
 // close gives back what the process had of this host. It is called when the process has ended and nobody uses its claims.
 func (p *process) close() {
