@@ -62,3 +62,18 @@ func TestACallThatAShutdownOvertakesIsRefusedAtOnce(t *testing.T) {
 	require.NoError(t, pool.Shutdown(t.Context(), futures.CancelFutures()))
 	require.ErrorIs(t, accepted.Err(t.Context()), futures.ErrCancelled)
 }
+
+// What waits in the intake of a saturated pool may have a worker launched for it by whatever comes next, Stats included.
+func TestStatsMayBeWhatHasAWorkerLaunched(t *testing.T) {
+	pool, err := New(Config{Worker: Self(), MaxWorkers: 1})
+	require.NoError(t, err)
+	pool.saturated.Store(true)
+	f := futures.Submit(t.Context(), pool, probe, 0)
+	require.True(t, pool.waiting.Load())
+	assert.Empty(t, pool.Stats().PIDs)
+	assert.False(t, pool.waiting.Load())
+	_, err = f.Result(t.Context())
+	require.ErrorIs(t, err, futures.ErrNoBody, "no worker has looked for it")
+	assert.Len(t, pool.Stats().PIDs, 1)
+	require.NoError(t, pool.Close())
+}

@@ -197,7 +197,11 @@ func (p *ProcessPoolExecutor) Stats() Stats {
 		stats = s.snapshot()
 		stats.NotEnforced = notEnforced
 		for _, w := range s.workers {
-			if pid := p.link[w.id].pid(); pid != 0 {
+			l := p.link[w.id]
+			if l == nil { // it is still to be launched, for a call that was admitted just now
+				continue
+			}
+			if pid := l.pid(); pid != 0 {
 				stats.PIDs = append(stats.PIDs, pid)
 			}
 		}
