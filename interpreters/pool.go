@@ -160,13 +160,15 @@ func (p *InterpreterPoolExecutor) Close() error { return p.Shutdown(context.Back
 type poolWorker struct {
 	pool   *workers.Pool
 	config *PoolConfig
-	ip     *Interpreter // nil if there is none yet, or none any more
-	calls  int          // that it has made
+	home   context.Context // of the goroutine
+	ip     *Interpreter    // nil if there is none yet, or none any more
+	calls  int             // that it has made
 }
 
 // Start puts an interpreter in the place of the last one, if there was one.
 func (w *poolWorker) Start(ctx context.Context) (err error) {
 	w.Leave()
+	w.home = ctx
 	ctx, cancel := context.WithTimeoutCause(ctx, w.config.StartTimeout, fmt.Errorf("interpreters: it was not ready within %v", w.config.StartTimeout))
 	defer cancel()
 	if w.ip, err = Create(ctx, w.config.Image, w.config.Interpreter); err != nil {
@@ -198,7 +200,7 @@ func (w *poolWorker) Run(ctx context.Context, c futures.Call) (ready bool) {
 func (w *poolWorker) make(ctx context.Context, c futures.Call) error {
 	for left := c.Retries(); ; left-- {
 		if w.ip.isGone() { // closed or killed by somebody else, who has it from ListAll
-			if err := w.pool.Start(w); err != nil {
+			if err := w.pool.Start(w.home, w); err != nil {
 				return err
 			}
 		}
@@ -210,7 +212,7 @@ func (w *poolWorker) make(ctx context.Context, c futures.Call) error {
 		}
 		w.Leave()
 		w.config.Logger.Warn("interpreters: an interpreter of the pool died: another takes its place", "func", c.Func().Name(), "err", err)
-		if left <= 0 || died.Reason == Interrupted || w.pool.Start(w) != nil {
+		if left <= 0 || died.Reason == Interrupted || w.pool.Start(w.home, w) != nil {
 			return err
 		}
 	}

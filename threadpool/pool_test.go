@@ -183,7 +183,11 @@ func TestWorkerNamesByDefault(t *testing.T) {
 
 // row T6: the name is on the goroutine as well, where profiles find it
 func TestTheGoroutineCarriesTheName(t *testing.T) {
-	pool := open(t, threadpool.Config{NamePrefix: "profiled"})
+	labels := futures.NewFunc("labels", func(ctx context.Context, _ int) (int, error) { // which pprof.Do takes back, to what its ctx has
+		pprof.Do(ctx, pprof.Labels("phase", "start"), func(context.Context) {})
+		return 0, nil
+	})
+	pool := open(t, threadpool.Config{NamePrefix: "profiled", Initializer: futures.Bind(labels, 0)})
 	g := newGate()
 	submit(t, pool, g.wait)
 	<-g.entered

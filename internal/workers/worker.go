@@ -11,7 +11,7 @@ import (
 // A Worker makes the calls of one goroutine of a pool, and is used by that alone.
 type Worker interface {
 	// Start makes the worker ready, or ready again. If it fails the pool is broken: calls that wait and calls submitted later fail, those that
-	// run finish.
+	// run finish. ctx is that of the goroutine, the same each time, and is never done.
 	Start(ctx context.Context) error
 
 	// Run makes a call and settles it. It reports whether the worker can make another one as it is; else it is started again before.
@@ -24,7 +24,8 @@ type Worker interface {
 // serve is the life of a worker. Submit starts it, Shutdown lets it end and waits until the last one is gone.
 func (p *Pool) serve(number int) {
 	labels := pprof.Labels("worker", fmt.Sprintf("%s_%d", p.config.NamePrefix, number))
-	pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), labels))
+	ctx := pprof.WithLabels(p.own(context.Background()), labels) // with the labels: pprof.Do gives those of its ctx back when it returns
+	pprof.SetGoroutineLabels(ctx)
 	w := p.config.NewWorker()
 	returned := false
 	defer func() {
@@ -35,7 +36,7 @@ func (p *Pool) serve(number int) {
 		}
 		p.left()
 	}()
-	for ready := false; ready || (!p.over() && p.Start(w) == nil); {
+	for ready := false; ready || (!p.over() && p.Start(ctx, w) == nil); {
 		c := p.next()
 		if c == nil {
 			break
@@ -45,8 +46,8 @@ func (p *Pool) serve(number int) {
 	returned = true
 }
 
-// Start starts w. If that fails the pool is broken, and the error is the one that calls are refused with.
-func (p *Pool) Start(w Worker) (broken error) {
+// Start starts w, with the ctx of its goroutine. If that fails the pool is broken, and the error is the one that calls are refused with.
+func (p *Pool) Start(ctx context.Context, w Worker) (broken error) {
 	err := error(futures.GoexitError(p.config.Starts))
 	defer func() {
 		if err != nil {
@@ -55,7 +56,7 @@ func (p *Pool) Start(w Worker) (broken error) {
 			p.config.Logger.Error(fmt.Sprintf("%s: %s: the pool is broken", p.config.Package, p.config.Failure), "err", err)
 		}
 	}()
-	err = w.Start(p.own(context.Background()))
+	err = w.Start(ctx)
 	return nil
 }
 
