@@ -16,7 +16,7 @@ import (
 type lifeline struct{ below, writer, above int }
 
 // newLifeline makes one for the process group of a worker, which must not have been waited for. The kernel remembers the group itself rather than its number, which may be another one's
-// some day. Where it does not do all this, the worker has what it has besides: the end of its requests, and outside of a sandbox the signal on the death of its parent.
+// some day. Where it does not do all this, the worker has what it has besides: the end of its requests, and the signal on the death of its parent, which a worker in a sandbox has until now.
 func newLifeline(group int) (l *lifeline, err error) {
 	l = &lifeline{-1, -1, -1}
 	defer func() {

@@ -153,7 +153,7 @@ func (p *process) share(size int) (*os.File, error) {
 
 // live starts the process and waits for its end, both on one thread, which lives as long: the signal that Linux sends on the parent's death follows the thread that
 // forked (golang/go#27505). A thread that has entered a sandbox serves no more than the start: it ends, and with it the only part of this program that a worker
-// in the same sandbox could reach. No signal is sent for it; the lifeline stands in.
+// in the same sandbox could reach. The worker gets no signal for it, and has its lifeline by then.
 func (p *process) live(started chan<- error, cell *confine.Cell) {
 	var err error
 	if cell.Taints() {
@@ -237,7 +237,8 @@ func (p *process) start(cell *confine.Cell) error {
 	go func() {
 		defer close(undone)
 		strike(-p.id)
-		_ = p.cmd.Wait() // that it was killed is no news
+		awaitExit(p.id, false) // not taking the hold for its end
+		_ = p.cmd.Wait()       // that it was killed is no news
 		p.lifeline.cut()
 	}()
 	<-undone

@@ -49,4 +49,6 @@ var orphans = []claim{
 	{says: "the descriptors are closed", at: "procpool", old: "p.dump} {\n\t\t_ = f.Close()", new: "p.dump} {\n\t\t_ = f", test: test{pool, "TestWorkersThatComeAndGoLeaveNothingBehind"}},
 	{says: "the memory is unmapped", at: "procpool", old: "_ = syscall.Munmap(mem)", new: "_ = mem", test: test{pool, "TestTheArenaIsGivenBack"}},
 	{says: "a worker that has its host trace it ends all the same", at: "procpool", old: "awaitExit(p.id, cell.Taints())", new: "awaitExit(p.id, false)", test: test{box, "TestAWorkerThatHasItsHostTraceItEnds"}},
+	{says: "a worker in a sandbox ends with its host from its fork on", at: confine, old: "if c.Taints() && !c.declines() {", new: "if c.Taints() {", test: test{box, "TestAHostThatIsKilledAsItStartsAWorkerLeavesNone"}},
+	{says: "and not with the thread that has started it", at: confine, old: "if err := decline(pid); err != nil {", new: "if err := error(nil); err != nil {", test: test{box, "TestTheEnvironmentIsWhatIsNamed"}},
 }

@@ -9,11 +9,13 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -61,11 +63,20 @@ var attempt = futures.NewFunc("sandbox.Attempt", func(_ context.Context, s scene
 // initVar has a worker attempt an act in an initialiser of its package.
 const initVar = "SANDBOX_TEST_INIT"
 
+// stay is the act that never ends, whatever becomes of the host.
+const stay = "stay"
+
 // early is what became of it.
 var early = func() string {
 	act := os.Getenv(initVar)
 	if act == "" || os.Getenv(ipc.CookieKey) == "" {
 		return "nothing was attempted"
+	}
+	if act == stay {
+		signal.Ignore()
+		for {
+			time.Sleep(time.Hour)
+		}
 	}
 	if err := acts[act](scene{Dir: os.Getenv("DIR"), Host: os.Getppid()}); err != nil {
 		return err.Error()

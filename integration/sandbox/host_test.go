@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,6 +54,8 @@ func beHost() {
 		err = awaitDoom(procpool.Config{Limits: procpool.Limits{Memory: 256 << 20, Processes: 64}}, stray)
 	case "outlived":
 		err = awaitDoom(procpool.Config{Sandbox: procpool.PureCPU}, cling)
+	case "starting":
+		err = keepStarting()
 	case "lot":
 		err = castLot()
 	default:
@@ -279,6 +282,42 @@ var cling = futures.NewFunc("sandbox.Cling", func(context.Context, int) (int, er
 	}
 	return os.Getpid(), nil
 })
+
+// keepStarting has a worker started that does nothing but stay.
+func keepStarting() error {
+	config := procpool.Config{Worker: procpool.Self(), MaxWorkers: 1, Sandbox: procpool.PureCPU, Env: []string{initVar + "=" + stay}}
+	pool, err := procpool.New(config)
+	if err != nil {
+		return err
+	}
+	return futures.Submit(context.Background(), pool, square, 1).Err(context.Background())
+}
+
+// It cannot even at the moment of its start, when it has no lifeline yet.
+func TestAHostThatIsKilledAsItStartsAWorkerLeavesNone(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("THIS PROCESSOR HAS NO SUCH PROMISE")
+	}
+	clean(t)
+	sound(t, newPool(t, procpool.Config{Sandbox: procpool.PureCPU}))
+	self, err := os.Executable()
+	require.NoError(t, err)
+	for n := range 40 {
+		host := exec.Command(self)
+		host.Env = []string{hostVar + "=starting", "PATH=/bin"}
+		require.NoError(t, host.Start())
+		var workers []int
+		for ctx := bounded(t); len(workers) == 0 && ctx.Err() == nil; { // it is between fork and exec then, or a little behind
+			workers = remains.Children(t, host.Process.Pid)
+		}
+		require.NoError(t, host.Process.Kill())
+		_ = host.Wait() // it was killed, which is an error
+		require.NotEmpty(t, workers)
+		for _, pid := range workers {
+			require.True(t, remains.AwaitEnd(t, pid, time.Second), "worker %d has outlived the %dth host", pid, n)
+		}
+	}
+}
 
 // A worker cannot outlive its host, whatever it does, whether it runs or is frozen: it has no part in what ends it.
 func TestAHostileWorkerEndsWithItsHost(t *testing.T) {

@@ -47,10 +47,13 @@ func (c *Cell) Prepare(cmd *exec.Cmd) {
 	}
 	cmd.SysProcAttr.Ptrace = c.plan.hold
 	cmd.SysProcAttr.Cloneflags |= carry(c.cookie)
-	if c.Taints() {
+	if c.Taints() && !c.declines() {
 		cmd.SysProcAttr.Pdeathsig = 0 // which would come for the thread
 	}
 }
+
+// declines says that the held worker is to decline the signal on its parent's death, which would come for the thread.
+func (c *Cell) declines() bool { return c.Taints() && c.plan.hold && canDecline }
 
 // Enter restricts the calling thread, to which its goroutine must be locked, for good. It must be the last thing before the
 // start of the process.
@@ -111,7 +114,7 @@ func (c *Cell) Settle(pid int) error {
 		return nil
 	}
 	if c.plan.hold {
-		if err := awaitHold(pid, c.blocked); err != nil {
+		if err := awaitHold(pid); err != nil {
 			return err
 		}
 	}
@@ -122,6 +125,14 @@ func (c *Cell) Settle(pid int) error {
 	}
 	if !c.plan.hold {
 		return nil
+	}
+	if c.declines() {
+		if err := decline(pid); err != nil {
+			return fmt.Errorf("have the worker outlive the thread that has started it: %w", err)
+		}
+	}
+	if err := blocked(unix.PTRACE_SETSIGMASK, pid, &c.blocked); err != nil {
+		return err
 	}
 	if c.Taints() {
 		return forget(pid)

@@ -42,20 +42,21 @@ func letHold() (blocked unix.Sigset_t, err error) {
 
 const wordBits = 32 << (^uint(0) >> 63) // of a word of a signal set
 
-// block sets what a held process has blocked, which only the thread that holds it can. The error is ESRCH while it is not held.
-func block(pid int, signals unix.Sigset_t) error {
+// blocked asks for or sets what a held process has blocked, which only the thread that holds it can. The error is ESRCH while it is not held.
+func blocked(request uintptr, pid int, signals *unix.Sigset_t) error {
 	const size = 8 // of what the kernel takes for a signal set
-	if _, _, errno := unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_SETSIGMASK, uintptr(pid), size, uintptr(unsafe.Pointer(&signals)), 0, 0); errno != 0 {
-		return fmt.Errorf("unblock the worker's signals: %w", errno)
+	if _, _, errno := unix.Syscall6(unix.SYS_PTRACE, request, uintptr(pid), size, uintptr(unsafe.Pointer(signals)), 0, 0); errno != 0 {
+		return fmt.Errorf("the worker's signals: %w", errno)
 	}
 	return nil
 }
 
-// awaitHold returns when the process is held at its exec, with signals blocked. It sees by the hold itself, and does not wait for the news of it: a host that waits for
-// whatever children it has, as those that are pid 1 do, may be the one that gets them. It does not take long: the process is on its way out of exec.
-func awaitHold(pid int, signals unix.Sigset_t) error {
+// awaitHold returns when the process is held, or held again. It sees by the hold itself, and does not wait for the news of it: a host that waits for
+// whatever children it has, as those that are pid 1 do, may be the one that gets them. It does not take long: the process is on its way out of a system call.
+func awaitHold(pid int) error {
 	for {
-		err := block(pid, signals)
+		var signals unix.Sigset_t
+		err := blocked(unix.PTRACE_GETSIGMASK, pid, &signals)
 		if !errors.Is(err, unix.ESRCH) {
 			return err
 		}
@@ -65,7 +66,7 @@ func awaitHold(pid int, signals unix.Sigset_t) error {
 		case err != nil:
 			return fmt.Errorf("wait for the worker's exec: %w", err)
 		case info.Code != 0 && info.Code != trapped:
-			return fmt.Errorf("the worker was not held at its exec, but met another end (code %d)", info.Code)
+			return fmt.Errorf("the worker was not held at its start, but met another end (code %d)", info.Code)
 		}
 		time.Sleep(10 * time.Microsecond)
 	}

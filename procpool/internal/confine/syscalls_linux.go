@@ -74,8 +74,8 @@ func rules(box *Sandbox, apart bool, cookie uint32) (list []rule) {
 	// of itself: another process of the same user could be crippled with it
 	allow("prlimit64", append(limiting(1, alternative{{arg: 0, mask: all}}), alternative{{arg: 0, mask: all}, {arg: 2, mask: all}, {arg: 2, high: true, mask: all}}))
 	allow("setrlimit", limiting(0, nil))
-	allow("setpgid", []alternative{{{arg: 0, mask: all}, {arg: 1, mask: all}}}) // for the start
-	allow("ptrace", oneOf(0, unix.PTRACE_TRACEME, unix.PTRACE_SETSIGMASK))      // for the hold; who asks for the one is taken for dead
+	allow("setpgid", []alternative{{{arg: 0, mask: all}, {arg: 1, mask: all}}})                                          // for the start
+	allow("ptrace", oneOf(0, append(declining, unix.PTRACE_TRACEME, unix.PTRACE_GETSIGMASK, unix.PTRACE_SETSIGMASK)...)) // for the hold; a worker has nobody to trace
 	allow("ioctl", oneOf(1, unix.TCGETS, unix.TIOCGWINSZ, fionread, fionbio, fioclex, fionclex))
 	allow("personality", oneOf(0, all)) // which asks
 	allow("prctl", oneOf(0, unix.PR_SET_NAME, unix.PR_GET_NAME, unix.PR_SET_VMA, unix.PR_GET_DUMPABLE, unix.PR_SET_PDEATHSIG, unix.PR_GET_PDEATHSIG,
