@@ -41,7 +41,6 @@ var limits = []claim{
 	{says: "limits hold from before a worker's first instruction", at: confine, old: "p.hold = p.hold && (p.request.Sandbox != nil || p.groups != nil || len(p.rlimit) > 0)", new: "p.hold = false", test: test{box, "TestAWorkerIsBornWithinItsLimits"}},
 	{says: "it is put into its cgroup", at: confine, old: "if c.group != nil {\n\t\tif err := c.group.add(pid)", new: "if false {\n\t\tif err := c.group.add(pid)", test: test{box, "TestAWorkerIsBornWithinItsLimits"}},
 	{says: "and given its rlimits", at: confine, old: "impose(pid, c.plan.rlimit)", new: "impose(pid, nil)", test: test{box, "TestAWorkerIsBornWithinItsLimits"}},
-	{says: "it has no signals blocked then", at: confine, old: "err := block(pid, signals)", new: "signals.Val[0] = 1 << 9\n\t\terr := block(pid, signals)", test: test{box, "TestWorkersStartWhateverSignalsTheyGet"}},
 	{says: "no signal but that of the hold reaches it before its exec, and stops it there for ever", at: confine, old: "all.Val[i] = ^all.Val[i]", new: "_ = i", test: test{confine, "TestNoOtherSignalHoldsAWorker"}},
 	{says: "nothing of that is left to it", at: confine, old: "return blocked, err", new: "return all, err", test: test{box, "TestWorkersStartWhateverSignalsTheyGet"}},
 	{says: "where a filter forbids to hold workers, that is said", at: confine, old: "if err := syscall.PtraceDetach(0); !errors.Is(err, unix.ESRCH) {", new: "if err := error(nil); err != nil {", test: test{confine, "TestWhereAFilterForbidsToTraceNobodyIsHeld"}},
