@@ -182,7 +182,7 @@ func ExampleTimeout() {
 func ExampleFuture_OnDone() {
 	pool := newPool()
 	defer pool.Close()
-	told := make(chan string)
+	told := make(chan string, 1) // room for one: OnDone itself calls where the future is done by then
 	f := futures.Submit(context.Background(), pool, isPrime, 7)
 	f.OnDone(func(f *futures.Future[bool]) { told <- f.State().String() })
 	fmt.Println(<-told)
