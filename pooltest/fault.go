@@ -142,7 +142,8 @@ func Flood(fd int, bytes int64) Fault { return Fault{Kind: kindFlood, N: int64(f
 // Grandchild starts a process that holds all pipes of this one and lives for an hour, unless it is killed with the worker's process group.
 func Grandchild() Fault { return Fault{Kind: kindGrandchild} }
 
-// CloseLifeline closes the pipe from which the worker gets its calls. The call goes on; the worker ends when it looks for another one.
+// CloseLifeline closes the pipe from which the worker gets its calls. The call goes on; the worker ends when it looks for another one. One that is already
+// waiting for it, as when a goroutine does this between calls, never looks: the pool ends it when it can write no further call or, if one lay there unread, as it does a frozen one.
 func CloseLifeline() Fault { return Fault{Kind: kindCloseLifeline} }
 
 // Befall makes all faults happen here and now, one after the other. It returns, if it returns at all, the first error.
