@@ -138,7 +138,7 @@ type StartError struct {
 func (e *StartError) Error() string {
 	s := fmt.Sprintf("procpool: start worker %s: %s", e.Command, e.Reason)
 	if e.Err != nil {
-		s += ": " + e.Err.Error()
+		s += ": " + abbreviate(strings.Join(strings.Fields(e.Err.Error()), " ")) // it may quote the worker
 	}
 	if line := lastWords(e.Stderr, ""); line != "" {
 		s += "\nlast words: " + line

@@ -5,11 +5,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
@@ -18,9 +20,12 @@ import (
 	"github.com/seed7d1be1d5/concurrent/ipc"
 )
 
-// go-plugin starts the worker, gives it the magic cookie, negotiates the version of the protocol, says what went wrong if
-// that fails, and forwards structured logs. Process, pipes, wait and kill stay with this package: a runner of our own stands
+// go-plugin starts the worker, gives it the magic cookie, negotiates the version of the protocol, and says what went wrong if
+// that fails. Process, pipes, wait and kill stay with this package: a runner of our own stands
 // between, Client and Kill of the plugin client are never called, and of the folder it makes for sockets nothing is left.
+//
+// It trusts its plugins, and a worker may be hostile. So of all that a worker writes it gets five fields of one line: two numbers, two that PluginToHost
+// holds against what they must be, and the name of a protocol.
 
 // shake has start start a process, with what go-plugin adds to the environment, and returns when the worker has printed the
 // handshake line, or with the reason why it has not.
@@ -59,20 +64,25 @@ type plugged struct {
 	name    string
 	process *process
 	stdout  io.ReadCloser // yields the handshake line
-	stderr  io.ReadCloser // yields the log
 }
 
 func (p *plugged) Start(context.Context) error     { return nil }
 func (p *plugged) Diagnose(context.Context) string { return "" }
 func (p *plugged) Stdout() io.ReadCloser           { return p.stdout }
-func (p *plugged) Stderr() io.ReadCloser           { return p.stderr }
+func (p *plugged) Stderr() io.ReadCloser           { return io.NopCloser(strings.NewReader("")) }
 func (p *plugged) Name() string                    { return p.name }
 func (p *plugged) ID() string                      { return strconv.Itoa(p.process.pid()) }
 func (p *plugged) Kill(context.Context) error      { return nil } // the link ends what did not start
 func (p *plugged) Wait(context.Context) error      { <-p.process.exited; return nil }
+
+// PluginToHost is asked before go-plugin looks an address up, which may be a name that a worker without a network wants to be told of.
 func (p *plugged) PluginToHost(network, addr string) (string, string, error) {
+	if _, rest, _ := strings.Cut(ipc.HandshakeLine, "|unix|"); network != "unix" || !strings.HasPrefix(rest, addr+"|") {
+		return "", "", fmt.Errorf("%w: the handshake line does not name the pipes of a worker, but %q", ipc.ErrProtocol, network+"|"+addr)
+	}
 	return network, addr, nil
 }
+
 func (p *plugged) HostToPlugin(network, addr string) (string, string, error) {
 	return network, addr, nil
 }
@@ -101,7 +111,7 @@ func (h *handshakeFilter) Write(p []byte) (int, error) {
 		h.buf = h.buf[i+1:]
 		if isHandshake(line) {
 			h.seen = true
-			_, err := h.line.Write(line)
+			_, err := h.line.Write(firstFields(line))
 			err = errors.Join(err, h.line.Close())
 			_, restErr := h.rest.Write(h.buf)
 			h.buf = nil
@@ -134,6 +144,12 @@ func isHandshake(line []byte) bool {
 	return true
 }
 
+// firstFields is the line without those that go-plugin has for certificates and the like.
+func firstFields(line []byte) []byte {
+	fields := bytes.Split(bytes.TrimSpace(line), []byte("|"))
+	return append(bytes.Join(fields[:min(len(fields), 5)], []byte("|")), '\n')
+}
+
 // close ends the line, so that go-plugin does not wait for one that cannot come.
 func (h *handshakeFilter) close() {
 	_ = h.line.Close() // an io.Pipe closes without error
@@ -142,7 +158,7 @@ func (h *handshakeFilter) close() {
 	}
 }
 
-// pluginLogger hands go-plugin's log, and the lines it finds in the workers' standard error, to a slog.Logger.
+// pluginLogger hands go-plugin's log to a slog.Logger.
 func pluginLogger(logger *slog.Logger) hclog.Logger {
 	l := hclog.NewInterceptLogger(&hclog.LoggerOptions{Name: "worker", Level: hclog.Trace, Output: io.Discard})
 	l.RegisterSink(slogSink{logger})

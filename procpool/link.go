@@ -194,7 +194,7 @@ func (l *link) spawn(env []string) (*plugged, error) {
 	logger := config.Logger.With("pid", process.pid())
 	stdoutLines := &lines{each: func(line string) { logger.Debug(line, "stream", "stdout") }}
 	handshake, line := io.Pipe()
-	log, stderrLog := io.Pipe()
+	stderrLines := &lines{each: (&stderrLog{to: logger.With("stream", "stderr")}).line}
 	filter := &handshakeFilter{line: line, rest: combined{l.pool.output, stdoutLines}}
 	l.drains.Go(func() {
 		drain(process.stdout, filter)
@@ -202,12 +202,12 @@ func (l *link) spawn(env []string) (*plugged, error) {
 		stdoutLines.close()
 	})
 	l.drains.Go(func() {
-		words := &untilDump{asked: l.wasAsked, to: combined{&l.stderr, l.pool.output, stderrLog}}
+		words := &untilDump{asked: l.wasAsked, to: combined{&l.stderr, l.pool.output, stderrLines}}
 		drain(process.stderr, words)
 		words.close()
-		_ = stderrLog.Close() // an io.Pipe closes without error
+		stderrLines.close()
 	})
-	return &plugged{name: config.Worker.String(), process: process, stdout: handshake, stderr: log}, nil
+	return &plugged{name: config.Worker.String(), process: process, stdout: handshake}, nil
 }
 
 // signal sends a signal to the worker's process group, now or as soon as there is one.

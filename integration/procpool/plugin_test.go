@@ -301,7 +301,7 @@ func TestAWorkerInheritsItsOwnDescriptorsOnly(t *testing.T) {
 	g.open(3)
 }
 
-// The log of a worker is go-plugin's to read: lines in the format of hclog keep their level.
+// Lines in the format of hclog keep their level, as with go-plugin.
 func TestLinesOfHclogKeepTheirLevel(t *testing.T) {
 	clean(t)
 	log := newJournal()
@@ -313,4 +313,18 @@ func TestLinesOfHclogKeepTheirLevel(t *testing.T) {
 	records := log.find("disk is full")
 	require.Len(t, records, 1)
 	assert.Equal(t, "ERROR", records[0].Level.String())
+}
+
+// Lines that are like those of hclog and have something else where text should be are lines like any other.
+func TestLinesThatAreAlmostThoseOfHclogHarmNobody(t *testing.T) {
+	clean(t)
+	log := newJournal()
+	pool := newPool(t, procpool.Config{MaxWorkers: 1, Logger: slog.New(log)})
+	lines := []string{`{"@message":5}`, `{"@level":null,"@message":"m"}`, `{"@level":"info","@message":"m","@timestamp":[]}`}
+	_, err := futures.Submit(context.Background(), pool, printLines, lines).Result(bounded(t))
+	require.NoError(t, err)
+	mustClose(t, pool)
+	assert.Len(t, log.find(lines[0]), 1)
+	assert.Len(t, log.find(lines[1]), 1)
+	assert.Len(t, log.find("m"), 1)
 }

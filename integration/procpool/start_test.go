@@ -47,7 +47,7 @@ func TestAWorkerThatDoesNotShakeHandsIsAStartError(t *testing.T) {
 		{"other core protocol", []string{"does not shake hands", "same release", "core API version", "9"}, ""},
 		{"other version", []string{"does not shake hands", "same release", "version: 99"}, ""},
 		{"offered other version", []string{"(exit status 3"}, `the host speaks version "98,99" of the protocol and this worker version 1`},
-		{"other network", []string{"does not shake hands", "unknown address type"}, ""},
+		{"other network", []string{"does not speak the protocol", `does not name the pipes of a worker, but "carrier-pigeon|nowhere"`}, ""},
 		{"die", []string{"(exit status 7"}, "cannot find my licence"},
 		{"panic", []string{"(exit status 2", "panic: cannot initialise"}, "goroutine 1"},
 		{"handshake then exit", []string{"(exit status 5", "changed my mind"}, "changed my mind"},
