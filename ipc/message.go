@@ -219,7 +219,7 @@ func ParseMessage(body []byte) (Message, error) {
 	case KindNotification:
 		want = 3
 		m.Name = c.string()
-		c.bad = c.bad || c.array() != 1
+		c.bad = c.bad || c.array() != 1 || len(body) > MaxHello
 	case KindPlacedRequest:
 		want, placed = 6, true
 		m.ID, m.Name, m.Meta = c.uint(), c.string(), c.optional()

@@ -192,7 +192,7 @@ func CutEntry(entries []byte) (e Entry, rest []byte, err error) {
 	e.Took = time.Duration(binary.NativeEndian.Uint32(entries[4:]))
 	e.ID = binary.NativeEndian.Uint64(entries[8:])
 	entries = entries[entryHeader:]
-	if padded(n) > len(entries) {
+	if n > len(entries) || padded(n) > len(entries) { // the first, since padded has no room for the largest on 32 bits
 		return e, nil, fmt.Errorf("%w: an entry of the ring of %d bytes goes beyond its end", ErrProtocol, n)
 	}
 	if size&entryMessage != 0 {

@@ -92,11 +92,11 @@ func slowLen(src []byte, maxDepth int) int {
 		if len(src) < 1+lenBytes {
 			return math.MaxInt
 		}
-		n := 0
+		n := int64(0)
 		for _, b := range src[1 : 1+lenBytes] {
-			n = n<<8 + int(b)
+			n = n<<8 + int64(b)
 		}
-		return 1 + lenBytes + extra + n
+		return 1 + lenBytes + extra + int(min(n, 1<<28)) // more than there can be, and twice that is a number everywhere
 	}
 	size := 0
 	switch b := src[0]; {

@@ -140,7 +140,7 @@ type Config struct {
 
 	// Env is the environment of the workers, as in exec.Cmd. Nil means that of this process, or with a Sandbox none. With Limits or a
 	// Sandbox GOMAXPROCS (a worker's share of the processors, two at least) and GOMEMLIMIT (nine tenths of Limits.Memory) are
-	// added, unless they are in it.
+	// set, unless Env names them; what they are in this process does not count.
 	Env []string
 
 	// Dir is the working directory of the workers. Empty means that of this process.

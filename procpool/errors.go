@@ -38,8 +38,9 @@ type WorkerCrashError struct {
 	MaxRSS   int64          // the largest memory the process had resident, in bytes; 0 if the system does not tell
 	CPU      time.Duration  // user and system time that the process used
 	Stderr   string         // the end of what the process wrote to standard error
-	// Goroutines is what the Go runtime in the worker wrote as it died: why, and the stacks of its goroutines, as far as they fit in
-	// 256 KiB. It is empty if it did not die by the runtime's doing: it exited, was killed, or is not written in Go.
+	// Goroutines is what the Go runtime in the worker wrote as it died: why, and stacks, as far as they fit in 256 KiB. Of a worker that the host has ended
+	// because it did not end a call they are those of all goroutines; of one that died by itself that of the goroutine that failed, or of all if Config.Env has
+	// GOTRACEBACK=all. It is empty if it did not die by the runtime's doing: it exited, was killed, or is not written in Go.
 	Goroutines string
 	Cause      error // why the host killed the worker, or how it broke the protocol; nil if it ended by itself
 
@@ -154,7 +155,7 @@ type InitializerError struct {
 	Func   string // the initializer
 	PID    int    // of the worker
 	Stderr string // the end of what the worker wrote to standard error
-	Err    error  // the function's *futures.TaskError, or how the worker was lost meanwhile: a *WorkerCrashError if it ended by itself
+	Err    error  // the function's *futures.TaskError, or how the worker was lost meanwhile: a *WorkerCrashError if it ended by itself or took longer than StartTimeout
 }
 
 func (e *InitializerError) Error() string {

@@ -97,7 +97,7 @@ func (l *link) initialize(frames *ipc.Reader) error {
 	for {
 		body, err := frames.Next()
 		if err != nil {
-			return failed(fmt.Errorf("the worker was lost, or took longer than Config.StartTimeout: %w", err))
+			return failed(fmt.Errorf("the worker was lost: %w", err))
 		}
 		m, err := ipc.ParseMessage(body)
 		if err != nil {

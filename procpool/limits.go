@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/seed7d1be1d5/concurrent/ipc"
 )
 
 // Limits bound what each worker may use, by itself. The system enforces them, from before the worker's first instruction, and a worker that
@@ -18,7 +20,7 @@ import (
 type Limits struct {
 	// Memory is how many bytes the worker and what it starts may have, swap and its part of the shared arena included: a cgroup. Who
 	// needs more is ended by the kernel, and WorkerCrashError.OOM says so. Go workers get a GOMEMLIMIT of nine tenths of it, so that they
-	// collect their garbage before.
+	// collect their garbage before. A worker that answers with more than that breaks the protocol.
 	Memory int64
 
 	// CPUTime is how much processor time the worker may use in all its life, in seconds: parts of one count as one. It gets SIGXCPU
@@ -72,3 +74,13 @@ func (l Limits) check() error {
 
 // memoryLimit is the GOMEMLIMIT that follows, in bytes; 0: none.
 func (l Limits) memoryLimit() int64 { return l.Memory / 10 * 9 }
+
+// maxBody is the longest message that this host takes from a worker: longer than what the system lets the worker have none is.
+func (p *ProcessPoolExecutor) maxBody() uint32 {
+	for _, r := range p.Enforced() {
+		if r.Name == "Limits.Memory" && r.Active {
+			return uint32(min(p.config.Limits.Memory, ipc.MaxBody))
+		}
+	}
+	return ipc.MaxBody
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"slices"
 	"sync"
@@ -156,13 +157,16 @@ func (l *link) start() (peer, error) {
 	if p.dumps = slices.Contains(hello.Features, ipc.FeatureDump); p.dumps {
 		welcome.Features = append(welcome.Features, ipc.FeatureDump)
 	}
-	frames.SetLimit(ipc.MaxBody)
+	frames.SetLimit(l.pool.maxBody())
 	greeting := ipc.AppendNotification(nil, ipc.Welcome, welcome)
 	greeting = ipc.AppendNotification(greeting, "grease", nil) // workers ignore what they do not know, and this keeps it so
 	if _, err := l.process.requests.Write(greeting); err != nil {
 		return peer{}, fmt.Errorf("write welcome: %w", err)
 	}
 	if err := l.initialize(frames); err != nil {
+		if p.dumps && errors.Is(err, os.ErrDeadlineExceeded) && !time.Now().Before(deadline) {
+			l.askWhatItDoes()
+		}
 		return peer{}, err
 	}
 	l.process.setDeadline(time.Time{})
@@ -226,6 +230,15 @@ func (l *link) signal(sig syscall.Signal) {
 	l.process.signal(sig)
 	if sig == syscall.SIGKILL {
 		time.AfterFunc(deathTime, l.process.turnFrom)
+	}
+}
+
+// askWhatItDoes waits until the process has said it, and has ended, but not for long.
+func (l *link) askWhatItDoes() {
+	l.signal(syscall.SIGQUIT)
+	select {
+	case <-l.process.exited:
+	case <-time.After(dumpTime):
 	}
 }
 

@@ -204,6 +204,12 @@ func onSpentThread(do func() error) error {
 	return <-done
 }
 
+// strikeAll kills a worker and its group, which it may have left.
+func strikeAll(pid int) {
+	strike(-pid)
+	strike(pid)
+}
+
 // strike kills a process, or a group.
 func strike(pid int) {
 	_ = syscall.Kill(pid, syscall.SIGKILL) // an error says that there is nothing
@@ -236,7 +242,7 @@ func (p *process) start(cell *confine.Cell) error {
 	undone := make(chan struct{})
 	go func() {
 		defer close(undone)
-		strike(-p.id)
+		strikeAll(p.id)
 		awaitExit(p.id, false) // not taking the hold for its end
 		_ = p.cmd.Wait()       // that it was killed is no news
 		p.lifeline.cut()
@@ -299,7 +305,11 @@ func (p *process) readable(atMost time.Duration) bool {
 func (p *process) signal(sig syscall.Signal) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.reaped {
+	switch {
+	case p.reaped:
+	case sig == syscall.SIGKILL:
+		strikeAll(p.id)
+	default:
 		_ = syscall.Kill(-p.id, sig) // an error says that it is gone
 	}
 }

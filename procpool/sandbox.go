@@ -101,15 +101,16 @@ func (c Config) environment() []string {
 	if !c.confined() {
 		return env
 	}
-	add := func(name string, value int64) {
-		if !slices.ContainsFunc(env, func(kv string) bool { return strings.HasPrefix(kv, name+"=") }) {
-			env = append(env, name+"="+strconv.FormatInt(value, 10))
+	set := func(name string, value int64) { // unless the user has; what this program has of it is its own
+		of := func(kv string) bool { return strings.HasPrefix(kv, name+"=") }
+		if !slices.ContainsFunc(c.Env, of) {
+			env = append(slices.DeleteFunc(env, of), name+"="+strconv.FormatInt(value, 10))
 		}
 	}
 	if n := c.Limits.memoryLimit(); n > 0 {
-		add("GOMEMLIMIT", n)
+		set("GOMEMLIMIT", n)
 	}
-	add("GOMAXPROCS", int64(c.processors()))
+	set("GOMAXPROCS", int64(c.processors()))
 	return env
 }
 

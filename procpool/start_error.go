@@ -19,9 +19,14 @@ func (l *link) startError(err error, end ending) error {
 	if errors.As(err, &initializer) {
 		initializer.Stderr = end.stderr // only now is all of it there
 		var failed *futures.TaskError
-		if end.state != nil && !l.late && !l.killed && !errors.As(err, &failed) { // it has ended by itself
-			crash := end.crash(nil, nil, false)
-			crash.Func, crash.Attempt = initializer.Func, 1
+		if end.state == nil || errors.As(err, &failed) || l.killed && !l.late {
+			return err
+		}
+		crash := end.crash(nil, nil, false)
+		crash.Func, crash.Attempt = initializer.Func, 1
+		if l.late {
+			initializer.Err = fmt.Errorf("it took longer than Config.StartTimeout (%v): %w", l.pool.config.StartTimeout, crash)
+		} else { // it has ended by itself
 			initializer.Err = fmt.Errorf("the worker was lost: %w", crash)
 		}
 		return err

@@ -134,6 +134,8 @@ func beHostile(how string) {
 			}
 		case "answer another call":
 			writeRaw(ipc.AppendFailure(nil, m.ID+7, ipc.Failure{Kind: ipc.FailedTask}))
+		case "notify without end":
+			writeRaw(ipc.AppendNotification(nil, "good morning", strings.Repeat("x", ipc.MaxHello)))
 		case "ask the host":
 			writeRaw(ipc.AppendRequest(nil, m.ID, "give me a shell", ipc.Meta{}, []byte{0xC0}))
 		case "place a result without the feature", "place a result before the arena":
@@ -162,6 +164,7 @@ func TestAHostileWorkerCostsItsOwnCalls(t *testing.T) {
 		"say withdrawn of a call that is not": "against its claim",
 		"answer another call":                 "not the oldest one",
 		"ask the host":                        "sends no such message",
+		"notify without end":                  "not a message",
 		"place a result without the feature":  "sends no such message",
 		"place a result before the arena":     "8 bytes at 0 of the arena",
 		"place a result beyond the arena":     "1073741824 bytes at 67108864 of the arena",

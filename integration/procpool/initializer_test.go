@@ -62,7 +62,12 @@ func TestAFailingInitializerBreaksThePool(t *testing.T) {
 			require.ErrorAs(t, err, &failed)
 			assert.Contains(t, failed.Stack, "panicDeepInside")
 		}},
-		{"hangs", preparation{Way: "hang"}, time.Second, "Config.StartTimeout", nil},
+		{"hangs", preparation{Way: "hang"}, time.Second, "it took longer than Config.StartTimeout (1s)", func(t *testing.T, err error) {
+			crashed(-1, syscall.SIGQUIT)(t, err)
+			var crash *procpool.WorkerCrashError
+			require.ErrorAs(t, err, &crash)
+			assert.Contains(t, crash.Goroutines, "workers_test.go", "it does not say where")
+		}},
 		{"exits", preparation{Way: "perish", Fate: fate{"exit", 3}}, patience, "worker was lost", crashed(3, 0)},
 		{"is killed", preparation{Way: "perish", Fate: fate{"signal", 9}}, patience, "worker was lost", crashed(-1, syscall.SIGKILL)},
 		{"writes garbage", preparation{Way: "perish", Fate: fate{"garbage", 0}}, patience, "protocol error", nil},

@@ -136,3 +136,34 @@ func TestKillWorkersOutdoesTerminateWorkers(t *testing.T) {
 	require.ErrorIs(t, err, procpool.ErrBrokenProcessPool)
 	mustClose(t, pool)
 }
+
+// A worker that joins its host's process group is ended like any other: by who kills it, and by the timeout of its call.
+func TestAWorkerThatLeavesItsGroupIsEnded(t *testing.T) {
+	leave := func(t *testing.T, opts ...futures.CallOption) (*procpool.ProcessPoolExecutor, *futures.Future[int], int) {
+		clean(t)
+		pool := newPool(t, procpool.Config{MaxWorkers: 1, KillGrace: 100 * time.Millisecond, OnCrash: procpool.ReplaceWorker})
+		g := newGate(t)
+		f := futures.Submit(context.Background(), pool, desert, held{Gate: g.path, Deaf: true}, opts...)
+		return pool, f, g.pid()
+	}
+	t.Run("KillWorkers", func(t *testing.T) {
+		pool, f, pid := leave(t)
+		pool.KillWorkers()
+		var crash *procpool.WorkerCrashError
+		require.ErrorAs(t, f.Err(bounded(t)), &crash)
+		assert.Equal(t, pid, crash.PID)
+		assert.Equal(t, syscall.SIGKILL, crash.Signal)
+		mustClose(t, pool)
+		assert.True(t, remains.AwaitEnd(t, pid, time.Second))
+	})
+	t.Run("Timeout", func(t *testing.T) {
+		pool, f, pid := leave(t, futures.Timeout(100*time.Millisecond))
+		err := f.Err(bounded(t))
+		require.ErrorIs(t, err, futures.ErrTimeout)
+		var crash *procpool.WorkerCrashError
+		require.ErrorAs(t, err, &crash)
+		assert.Equal(t, syscall.SIGKILL, crash.Signal)
+		mustClose(t, pool)
+		assert.True(t, remains.AwaitEnd(t, pid, time.Second))
+	})
+}

@@ -102,8 +102,11 @@ var spin = futures.NewFunc("test.Spin", func(_ context.Context, h held) (int, er
 	return 0, nil
 })
 
-// desert leaves the worker's process group for that of its host, and then is spin.
+// desert leaves the worker's process group for that of its host, and then is spin. It does not say what it is doing if it is deaf.
 var desert = futures.NewFunc("test.Desert", func(ctx context.Context, h held) (int, error) {
+	if h.Deaf {
+		signal.Ignore(syscall.SIGQUIT)
+	}
 	group, err := syscall.Getpgid(os.Getppid())
 	if err == nil {
 		err = syscall.Setpgid(0, group)

@@ -19,7 +19,7 @@ import (
 	"github.com/seed7d1be1d5/concurrent/procpool"
 )
 
-var workerFuncs = []futures.Callable{attempt, earlier, environment, run, square, exhaust, leak, stray, bounds, abort, guess, cling, nest, undie}
+var workerFuncs = []futures.Callable{attempt, earlier, environment, run, square, exhaust, leak, stray, bounds, abort, guess, cling, nest, undie, announce}
 
 var environment = futures.NewFunc("sandbox.Environment", func(context.Context, int) ([]string, error) { return os.Environ(), nil })
 
@@ -153,4 +153,17 @@ func TestTheEnvironmentIsWhatIsNamed(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, env, "GOMAXPROCS=7")
 	assert.Contains(t, env, "GOMEMLIMIT=123456789")
+}
+
+// What this program has of it was said of this program.
+func TestAWorkerHasLimitsOfItsOwnAndNotThoseOfItsHost(t *testing.T) {
+	clean(t)
+	t.Setenv("GOMEMLIMIT", "4GiB")
+	t.Setenv("GOMAXPROCS", "64")
+	pool := newPool(t, procpool.Config{Limits: procpool.Limits{Memory: 1000 << 20}})
+	env, err := futures.Submit(bounded(t), pool, environment, 0).Result(bounded(t))
+	require.NoError(t, err)
+	assert.Contains(t, env, fmt.Sprintf("GOMEMLIMIT=%d", 900<<20))
+	assert.NotContains(t, env, "GOMEMLIMIT=4GiB")
+	assert.NotContains(t, env, "GOMAXPROCS=64")
 }

@@ -5,6 +5,7 @@ package sandbox
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -23,6 +24,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/ipc"
 	"github.com/seed7d1be1d5/concurrent/procpool"
 )
 
@@ -374,4 +376,25 @@ func TestAWorkerInASandboxIsBornWithoutPrivileges(t *testing.T) {
 		assert.NotZero(t, b.Capabilities, "nobody has any here, so that it has none proves nothing")
 	}
 	assert.Zero(t, b.NoNewPrivs)
+}
+
+// announce says that a response of so many bytes follows.
+var announce = futures.NewFunc("sandbox.Announce", func(ctx context.Context, bytes uint32) (string, error) {
+	head := binary.BigEndian.AppendUint32([]byte{0xC1, 'c', 'f', 1}, bytes)
+	if _, err := os.NewFile(ipc.FDResponses, "responses").Write(head); err != nil {
+		return "", err
+	}
+	<-ctx.Done() // never
+	return "", nil
+})
+
+// What a worker cannot have it cannot send: its host does not take memory for it.
+func TestAWorkerCannotHaveItsHostTakeMoreMemoryThanItMayHave(t *testing.T) {
+	clean(t)
+	const limit = 64 << 20
+	pool := limited(t, procpool.Limits{Memory: limit})
+	err := futures.Submit(bounded(t), pool, announce, limit+1).Err(bounded(t))
+	require.ErrorIs(t, crashOf(t, err), ipc.ErrProtocol)
+	assert.ErrorContains(t, err, fmt.Sprintf("a body of %d bytes is over the limit of %d", limit+1, limit))
+	usable(t, pool)
 }
