@@ -39,7 +39,7 @@ func TestAPidThatIsAnothersIsLeftAlone(t *testing.T) {
 	stranger := exec.Command("sleep", "1000")
 	stranger.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	require.NoError(t, stranger.Start())
-	p.cmd.Process = stranger.Process
+	p.id = stranger.Process.Pid
 	p.quit()
 	p.signal(syscall.SIGKILL)
 	_, weighed := p.weight()

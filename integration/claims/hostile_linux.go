@@ -10,13 +10,22 @@ var hostile = []claim{
 	{says: "nor in its body", at: "ipc", old: "if err == io.EOF {\n\t\t\t\terr = io.ErrUnexpectedEOF\n\t\t\t}\n\t\t\treturn nil, err\n\t\t}\n\t}\n\tr.body", new: "return nil, err\n\t\t}\n\t}\n\tr.body", test: test{"ipc", "TestReaderTellsACutFrameFromACleanEnd"}},
 	{says: "a long body is not kept until the next comes", at: "ipc", old: "if cap(r.body) > keepBody {", new: "if false {", test: test{"ipc", "TestReaderLetsGoOfALargeBufferBeforeItWaits"}},
 	{says: "the first frame, of which nothing is known, may have a megabyte", at: "procpool", old: "grace: pipeSize}, ipc.MaxHello)", new: "grace: pipeSize}, ipc.MaxBody)", test: test{pool, "TestAWorkerThatDoesNotShakeHandsIsAStartError/hello without end"}},
+	{says: "none is longer than the memory that the worker may have", at: "procpool", old: "return uint32(min(p.config.Limits.Memory, ipc.MaxBody))", new: "return ipc.MaxBody", test: test{box, "TestAWorkerCannotHaveItsHostTakeMoreMemoryThanItMayHave"}},
+
+	// What is no message.
+	{says: "the host looks up no address that a worker names as it shakes hands", at: "procpool", old: `network != "unix" || !strings.HasPrefix(rest, addr+"|")`, new: `network == "" && !strings.HasPrefix(rest, addr+"|")`, test: test{"procpool", "TestTheHandshakeLineIsAllThatGoPluginGets/a name to look up"}},
+	{says: "nor one that a worker does not have", at: "procpool", old: `network != "unix" || !strings.HasPrefix(rest, addr+"|")`, new: `network != "unix" || !strings.HasPrefix(rest, "d")`, test: test{"procpool", "TestTheHandshakeLineIsAllThatGoPluginGets/another socket"}},
+	{says: "it reads no certificate there", at: "procpool", old: "fields[:min(len(fields), 5)]", new: "fields", test: test{"procpool", "TestTheHandshakeLineIsAllThatGoPluginGets/with a certificate"}, how: crashes},
+	{says: "a line of the log is what it is, whatever stands where text should", at: "procpool", old: "if !isText || !isLevel {", new: "if !isLevel && !isText {", test: test{"procpool", "TestLinesOnStandardErrorKeepTheirLevel"}},
+	{says: "the error of a start holds nothing that a terminal obeys, and is not long", at: "procpool", old: `abbreviate(strings.Join(strings.Fields(e.Err.Error()), " "))`, new: `strings.Join(strings.Fields(e.Err.Error()), " ")`, test: test{"procpool", "TestErrorsHoldNothingThatATerminalObeys"}},
 
 	// Messages.
 	{says: "a message has as many elements as its kind", at: "ipc", old: "c.bad || size != want ||", new: "c.bad || size != want && false ||", test: test{"ipc", "TestBodiesThatAreNoMessage"}},
 	{says: "and a value, unless it says where that lies", at: "ipc", old: "size != want || (len(m.Value) == 0) != placed {", new: "size != want || placed && false {", test: test{"ipc", "TestBodiesThatAreNoMessage"}},
 	{says: "what cannot be read is none", at: "ipc", old: "if c.bad || size", new: "if size", test: test{"ipc", "TestBodiesThatAreNoMessage"}},
 	{says: "a chunk has a number of calls that is bounded", at: "ipc", old: "m.Calls < 1 || m.Calls > MaxChunk", new: "false", test: test{"ipc", "TestBodiesThatAreNoMessage"}},
-	{says: "a notification has one parameter", at: "ipc", old: "c.bad = c.bad || c.array() != 1", new: "c.array()", test: test{"ipc", "TestBodiesThatAreNoMessage"}},
+	{says: "a notification has one parameter", at: "ipc", old: "c.bad || c.array() != 1 || len(body) > MaxHello", new: "c.bad || c.array() == -2 || len(body) > MaxHello", test: test{"ipc", "TestBodiesThatAreNoMessage"}},
+	{says: "and is no longer than it may be", at: "ipc", old: "c.array() != 1 || len(body) > MaxHello", new: "c.array() != 1", test: test{pool, "TestAHostileWorkerCostsItsOwnCalls/notify without end"}, how: hangs},
 	{says: "a failure is no longer than it may be", at: "ipc", old: "if err != nil || n > MaxEnvelope {", new: "if err != nil {", test: test{"ipc", "TestBodiesThatAreNoMessage"}},
 	{says: "and nests no deeper", at: "ipc", old: "Valid(c.rest, maxEnvelopeDepth)", new: "Valid(c.rest, MaxDepth)", test: test{"ipc", "TestBodiesThatAreNoMessage"}},
 	{says: "what the worker says of itself is checked as a breach of the protocol, and no value is to blame", at: "ipc", old: `return fmt.Errorf("%w: %v", ErrProtocol, err) //nolint:errorlint // on purpose: see above`, new: "return err", test: test{"ipc", "TestAParameterThatCannotBeReadIsABreachAndNoValueIsToBlame"}},
@@ -42,7 +51,7 @@ var hostile = []claim{
 	{says: "nor parts of words", at: "ipc", old: "if n > uint64(len(r.data)) || n%8 != 0 {", new: "if n > uint64(len(r.data)) {", test: test{"ipc", "TestAWorkerThatScribblesOverTheRing"}},
 	{says: "the host's position in the ring is its own", at: "ipc", old: "r.at = produced\n\tr.consumed.Store(produced)", new: "r.at = produced\n\tr.at = r.consumed.Add(n)", test: test{"ipc", "TestAWorkerThatScribblesOverTheHostsPosition"}},
 	{says: "an entry of the ring has a head", at: "ipc", old: "if len(entries) < entryHeader {", new: "if len(entries) == 0 {", test: test{"ipc", "TestEntriesThatAreNone"}, how: crashes},
-	{says: "and does not go beyond the end", at: "ipc", old: "if padded(n) > len(entries) {", new: "if false {", test: test{"ipc", "TestEntriesThatAreNone"}, how: crashes},
+	{says: "and does not go beyond the end", at: "ipc", old: "if n > len(entries) || padded(n) > len(entries) {", new: "if false {", test: test{"ipc", "TestEntriesThatAreNone"}, how: crashes},
 	{says: "a claim that speaks of another call is none", at: "ipc", old: "if w>>2 != id&(1<<62-1) {", new: "if false {", test: test{"ipc", "TestAWorkerThatScribbles$"}},
 	{says: "of a chunk's claim the host makes calls of that chunk", at: "ipc", old: "if id < first || id > last || state == ClaimQueued {", new: "if state == ClaimQueued {", test: test{"ipc", "TestAWorkerThatScribblesOverAChunk"}},
 	{says: "also where it takes back the rest", at: "ipc", old: "case state == ClaimStarted && id >= first && id < last:", new: "case state == ClaimStarted:", test: test{"ipc", "TestAWorkerThatScribblesOverAChunk"}},
