@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -171,7 +172,13 @@ const NoArena = -1
 
 const (
 	minArenaSize = 1 << 20
-	maxArenaSize = 4 << 30
+	maxArenaSize = min(4<<30, math.MaxInt/2+1) // a gigabyte where addresses have 32 bits
+)
+
+// What is more than these is the same to everybody, but for what the pool calculates with it.
+const (
+	mostWorkers = 1 << 22 // processes that Linux can have
+	forever     = 10 * 365 * 24 * time.Hour
 )
 
 // complete checks every field and fills in the defaults. It reports all mistakes at once.
@@ -238,6 +245,7 @@ func (c Config) complete() (Config, error) {
 	if c.KillGrace == 0 {
 		c.KillGrace = defaultKillGrace
 	}
+	c.MaxWorkers, c.KillGrace = min(c.MaxWorkers, mostWorkers), min(c.KillGrace, forever)
 	if c.MaxCrashes == 0 {
 		c.MaxCrashes = max(defaultMaxCrashes, 3*c.MaxWorkers)
 	}

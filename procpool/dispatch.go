@@ -55,7 +55,7 @@ func (s *state) sendAhead(now time.Time) {
 // before another process is worth the change.
 func (s *state) soon(now time.Time) bool {
 	f := s.queue.head.fn
-	if !f.timed || time.Duration(s.queue.calls)*f.price() > s.policy.window/2 {
+	if !f.timed || f.price() > s.policy.window/2/time.Duration(s.queue.calls) {
 		return false
 	}
 	getOn := 0

@@ -235,7 +235,7 @@ func (s *state) watch(w *workerState, now time.Time) {
 // argument that takes its time to travel, and longer each time this happens to the call.
 func (s *state) startPatience(t *task) time.Duration {
 	const slowest = 4 << 20 // bytes a second
-	return s.policy.startPatience<<min(t.frozen, 2) + time.Duration(t.bytes())*time.Second/slowest
+	return s.policy.startPatience<<min(t.frozen, 2) + time.Duration(t.bytes())*(time.Second/slowest)
 }
 
 // answerPatience is how long a worker may keep the answer to its oldest call to itself before it is taken for frozen.

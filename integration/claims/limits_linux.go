@@ -4,7 +4,7 @@ var limits = []claim{
 	{says: "Memory bounds what a worker and its processes have together", at: confine, old: "Limit: &l.Memory, Swap: &l.Memory}", new: "}", test: test{box, "TestAWorkerThatEatsMemoryIsEndedAndSoIsSaid"}},
 	{says: "Processes bounds how many there are", at: confine, old: "resources.Pids = &specs.LinuxPids{Limit: &n}", new: "_ = n", test: test{box, "TestAWorkerHasNoMoreProcessesThanItMay"}},
 	{says: "CPUTime bounds its processor time", at: confine, old: `list = append(list, rlimit{"Limits.CPUTime", unix.RLIMIT_CPU, unix.Rlimit{Cur: seconds, Max: seconds + cpuGrace}})`, new: "_ = seconds", test: test{box, "TestAWorkerIsBornWithinItsLimits"}},
-	{says: "parts of a second count as one", at: confine, old: "(l.CPUTime + time.Second - 1) / time.Second", new: "l.CPUTime / time.Second", test: test{box, "TestAWorkerIsBornWithinItsLimits"}},
+	{says: "parts of a second count as one", at: confine, old: "(l.CPUTime-1)/time.Second + 1", new: "l.CPUTime / time.Second", test: test{box, "TestAWorkerIsBornWithinItsLimits"}},
 	{says: "OpenFiles bounds its descriptors", at: confine, old: `flat("Limits.OpenFiles", unix.RLIMIT_NOFILE, int64(l.OpenFiles))`, test: test{box, "TestAWorkerThatLeaksDescriptorsGetsNoMore"}},
 	{says: "FileSize bounds each file that it writes", at: confine, old: `flat("Limits.FileSize", unix.RLIMIT_FSIZE, l.FileSize)`, test: test{box, "TestAWorkerCannotFillTheDisk"}},
 	{says: "Core bounds core files, and NoCore keeps them from being written", at: confine, old: `flat("Limits.Core", unix.RLIMIT_CORE, l.Core)`, test: test{box, "TestNoCoreIsWritten"}},

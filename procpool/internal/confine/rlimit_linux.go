@@ -27,7 +27,7 @@ func rlimits(l Limits, boxed bool, pattern string) (list []rlimit) {
 		}
 	}
 	if l.CPUTime > 0 {
-		seconds := uint64((l.CPUTime + time.Second - 1) / time.Second)
+		seconds := uint64((l.CPUTime-1)/time.Second + 1)
 		list = append(list, rlimit{"Limits.CPUTime", unix.RLIMIT_CPU, unix.Rlimit{Cur: seconds, Max: seconds + cpuGrace}})
 	}
 	flat("Limits.OpenFiles", unix.RLIMIT_NOFILE, int64(l.OpenFiles))
