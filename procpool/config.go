@@ -175,11 +175,8 @@ const (
 	maxArenaSize = min(4<<30, math.MaxInt/2+1) // a gigabyte where addresses have 32 bits
 )
 
-// What is more than these is the same to everybody, but for what the pool calculates with it.
-const (
-	mostWorkers = 1 << 22 // processes that Linux can have
-	forever     = 10 * 365 * 24 * time.Hour
-)
+// forever is long enough for everybody, and short enough to calculate with.
+const forever = 10 * 365 * 24 * time.Hour
 
 // complete checks every field and fills in the defaults. It reports all mistakes at once.
 func (c Config) complete() (Config, error) {
@@ -245,7 +242,7 @@ func (c Config) complete() (Config, error) {
 	if c.KillGrace == 0 {
 		c.KillGrace = defaultKillGrace
 	}
-	c.MaxWorkers, c.KillGrace = min(c.MaxWorkers, mostWorkers), min(c.KillGrace, forever)
+	c.MaxWorkers, c.KillGrace = min(c.MaxWorkers, mostProcesses), min(c.KillGrace, forever)
 	if c.MaxCrashes == 0 {
 		c.MaxCrashes = max(defaultMaxCrashes, 3*c.MaxWorkers)
 	}

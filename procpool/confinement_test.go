@@ -19,6 +19,7 @@ func TestNewRefusesLimitsThatNoWorkerCanLiveWith(t *testing.T) {
 		{procpool.Config{Limits: procpool.Limits{Memory: 1 << 20, OpenFiles: 3}}, []string{"Config.Limits.Memory: 1048576", "Config.Limits.OpenFiles: 3"}},
 		{procpool.Config{Limits: procpool.Limits{Processes: -1, CPUTime: -time.Second}}, []string{"Config.Limits.Processes: -1", "Config.Limits.CPUTime"}},
 		{procpool.Config{Limits: procpool.Limits{FileSize: -1, Core: -2}}, []string{"Config.Limits.FileSize: -1", "Config.Limits.Core: -2"}},
+		{procpool.Config{Limits: procpool.Limits{Processes: 4194305}}, []string{"Config.Limits.Processes: 4194305", "at most 4194304"}},
 		{procpool.Config{MaxRSS: -1}, []string{"Config.MaxRSS"}},
 		{procpool.Config{Sandbox: procpool.Sandbox{Read: []string{""}}}, []string{"Config.Sandbox", "empty path"}},
 	} {

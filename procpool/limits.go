@@ -28,10 +28,11 @@ type Limits struct {
 	CPUTime time.Duration
 
 	// Processes is how many processes and threads there may be of the worker, itself included: a cgroup. A Go program takes about ten, and
-	// ends itself if it cannot have a thread.
+	// ends itself if it cannot have a thread. At most 4194304, which is as many as Linux can have.
 	Processes int
 
-	// OpenFiles is how many descriptors the worker may have, nine of which it has from the start. At least 16.
+	// OpenFiles is how many descriptors the worker may have, nine of which it has from the start. At least 16; more than fs.nr_open no
+	// process can have.
 	OpenFiles int
 
 	// FileSize is how many bytes a file may have that the worker writes: in Go writes fail with EFBIG, other programs are ended by SIGXFSZ. It bounds
@@ -48,6 +49,9 @@ const NoCore = -1
 
 // minOpenFiles is what a worker takes before it does anything.
 const minOpenFiles = 16
+
+// mostProcesses is as many as Linux can have: cgroups take no larger number.
+const mostProcesses = 1 << 22
 
 // minMemory is what keeps a worker from being ended before its first call.
 const minMemory = 16 << 20
@@ -68,6 +72,9 @@ func (l Limits) check() error {
 		if n.value != 0 && n.value < n.least || n.value < 0 && n.field != "Core" {
 			errs = append(errs, fmt.Errorf("procpool: Config.Limits.%s: %d: it must be at least %d, or zero for no limit", n.field, n.value, n.least))
 		}
+	}
+	if l.Processes > mostProcesses {
+		errs = append(errs, fmt.Errorf("procpool: Config.Limits.Processes: %d: it must be at most %d, or zero for no limit", l.Processes, mostProcesses))
 	}
 	return errors.Join(errs...)
 }

@@ -51,8 +51,13 @@ func (l *link) startError(err error, end ending) error {
 		e.Reason = "it does not speak the protocol"
 	case l.killed:
 		e.Reason = "it does not shake hands as a worker of this pool: was it built from the same release as this program?"
+	case end.oom == OOMKilled:
+		e.Reason = "the kernel ended it for want of memory before it was ready: check Config.Limits.Memory"
 	default:
 		e.Reason = fmt.Sprintf("it ended before it was ready (%v): is it a worker, that is, does its main call worker.Main, or worker.MainIfWorker for procpool.Self?", state)
+		if n := l.pool.config.Limits.Processes; n > 0 {
+			e.Reason += fmt.Sprintf(" And does it need no more than Config.Limits.Processes (%d)? A Go program takes about ten", n)
+		}
 	}
 	return e
 }

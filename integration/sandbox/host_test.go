@@ -70,7 +70,11 @@ func beHost() {
 
 // testify tells what a sandbox is to a host without privileges.
 func testify() error {
-	config := procpool.Config{Worker: procpool.Self(), MaxWorkers: 1, Sandbox: procpool.PureCPU, Limits: procpool.Limits{Memory: 256 << 20, OpenFiles: 1 << 30}}
+	const files = 1000
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: files, Max: files}); err != nil {
+		return err
+	}
+	config := procpool.Config{Worker: procpool.Self(), MaxWorkers: 1, Sandbox: procpool.PureCPU, Limits: procpool.Limits{Memory: 256 << 20, OpenFiles: files + 1}}
 	strict := config
 	strict.Strict = true
 	told := testimony{Acts: make(map[string]string)}

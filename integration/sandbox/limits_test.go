@@ -203,6 +203,23 @@ func TestAWorkerHasNoMoreProcessesThanItMay(t *testing.T) {
 	mustClose(t, pool)
 }
 
+// A worker that has too little to start with ends in its own way, which tells nobody what to do.
+func TestAWorkerThatCannotStartWithinItsLimitsSaysWhich(t *testing.T) {
+	for says, config := range map[string]procpool.Config{
+		"Config.Limits.Processes (1)": {Limits: procpool.Limits{Processes: 1}},
+		"Config.Limits.Memory":        {Limits: procpool.Limits{Memory: 32 << 20}, Worker: procpool.Command("tail", "-n1", "/dev/zero")},
+	} {
+		clean(t)
+		pool := newPool(t, config)
+		sound(t, pool)
+		_, err := futures.Submit(bounded(t), pool, square, 7).Result(bounded(t))
+		var failed *procpool.StartError
+		require.ErrorAs(t, err, &failed)
+		t.Log(failed)
+		assert.Contains(t, failed.Reason, says)
+	}
+}
+
 func TestAForkBombGoesOffInItsCell(t *testing.T) {
 	clean(t)
 	pool := limited(t, procpool.Limits{Processes: 60})

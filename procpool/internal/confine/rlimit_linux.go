@@ -3,6 +3,7 @@ package confine
 import (
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -68,8 +69,13 @@ func impose(pid int, list []rlimit) error {
 	return nil
 }
 
-// beyond says why a limit cannot be set: nobody but root raises one beyond this program's own.
+// beyond says why a limit cannot be set: nobody but root raises one beyond this program's own, and nobody that of descriptors beyond the system's.
 func (r rlimit) beyond() error {
+	if r.resource == unix.RLIMIT_NOFILE {
+		if most, known := nrOpen(); known && r.value.Max > most {
+			return fmt.Errorf("the system's bound is lower: fs.nr_open is %d", most)
+		}
+	}
 	var own unix.Rlimit
 	if err := unix.Getrlimit(r.resource, &own); err != nil {
 		return err
@@ -78,4 +84,14 @@ func (r rlimit) beyond() error {
 		return fmt.Errorf("this program's own limit is lower: %d", own.Max)
 	}
 	return nil
+}
+
+// nrOpen is how many descriptors a process can have at all, where the system tells.
+func nrOpen() (n uint64, known bool) {
+	text, err := os.ReadFile("/proc/sys/fs/nr_open")
+	if err != nil {
+		return 0, false
+	}
+	n, err = strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
+	return n, err == nil
 }
