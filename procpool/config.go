@@ -67,6 +67,9 @@ func (c WorkerCommand) String() string {
 
 // resolve finds the program.
 func (c WorkerCommand) resolve() (path string, args []string, err error) {
+	if n := slices.IndexFunc(c.args, holdsNUL); n >= 0 {
+		return "", nil, fmt.Errorf("argument %d has a NUL in it, which no program can get", n+1)
+	}
 	switch {
 	case c.self:
 		path, err := os.Executable()
@@ -80,6 +83,8 @@ func (c WorkerCommand) resolve() (path string, args []string, err error) {
 	path, err = filepath.Abs(path) // Config.Dir must not change which program it is
 	return path, c.args, err
 }
+
+func holdsNUL(s string) bool { return strings.ContainsRune(s, 0) }
 
 // Config says how a pool works. Only Worker has no useful zero value.
 type Config struct {
@@ -139,12 +144,13 @@ type Config struct {
 	// workers are held as far as it can, and [ProcessPoolExecutor.Enforced] says how far that is.
 	Strict bool
 
-	// Env is the environment of the workers, as in exec.Cmd. Nil means that of this process, or with a Sandbox none. With Limits or a
+	// Env is the environment of the workers, as NAME=value, as in exec.Cmd. Nil means that of this process, or with a Sandbox none. With Limits or a
 	// Sandbox GOMAXPROCS (a worker's share of the processors, two at least) and GOMEMLIMIT (nine tenths of Limits.Memory) are
 	// set, unless Env names them; what they are in this process does not count.
 	Env []string
 
-	// Dir is the working directory of the workers. Empty means that of this process.
+	// Dir is the working directory of the workers. One that is relative is so to the working directory of this process when the pool
+	// is made. Empty means that of this process when a worker is started.
 	Dir string
 
 	// Stderr gets what the workers write to their standard output and standard error, as it comes; writes are serialised. A
@@ -222,8 +228,20 @@ func (c Config) complete() (Config, error) {
 	if c.Sandbox, err = c.Sandbox.absolute(); err != nil {
 		bad("Sandbox", "%w", err)
 	}
+	for n, kv := range c.Env {
+		switch name, _, ok := strings.Cut(kv, "="); { // values may be secret
+		case !ok || name == "":
+			bad("Env", "entry %d has no name: it must be NAME=value", n)
+		case holdsNUL(kv):
+			bad("Env", "entry %d (%q) has a NUL in it", n, name)
+		}
+	}
 	if c.Dir != "" {
-		if info, err := os.Stat(c.Dir); err != nil {
+		var info os.FileInfo
+		if c.Dir, err = filepath.Abs(c.Dir); err == nil {
+			info, err = os.Stat(c.Dir)
+		}
+		if err != nil {
 			bad("Dir", "%w", err)
 		} else if !info.IsDir() {
 			bad("Dir", "%s is not a directory", c.Dir)

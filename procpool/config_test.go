@@ -3,6 +3,8 @@ package procpool_test
 import (
 	"context"
 	"math"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -51,3 +53,41 @@ func TestAnArenaIsNoLargerThanThereAreAddressesFor(t *testing.T) {
 	_, err := procpool.New(procpool.Config{Worker: procpool.Self(), ArenaSize: math.MaxInt})
 	assert.ErrorContains(t, err, "Config.ArenaSize")
 }
+
+// The system would refuse them at the first start, and say nothing that helps.
+func TestNewRefusesWhatNoProcessCanHave(t *testing.T) {
+	self, err := os.Executable()
+	require.NoError(t, err)
+	for says, config := range map[string]procpool.Config{
+		`Config.Env: entry 1 ("B") has a NUL in it`:     {Env: []string{"A=1", "B=secret\x002"}},
+		"Config.Env: entry 0 has no name":               {Env: []string{"=secret"}},
+		"Config.Env: entry 2 has no name":               {Env: []string{"A=1", "B=", "secret"}},
+		"Config.Worker: argument 2 has a NUL in it":     {Worker: procpool.Command(self, "a", "b\x00c")},
+		"Config.Dir: stat /tmp\x00/x: invalid argument": {Dir: "/tmp\x00/x"},
+	} {
+		if config.Worker.String() == "" {
+			config.Worker = procpool.Self()
+		}
+		_, err := procpool.New(config)
+		require.ErrorContains(t, err, says)
+		assert.NotContains(t, err.Error(), "secret")
+	}
+}
+
+// A pool starts workers for as long as it lives, wherever its program has gone meanwhile.
+func TestARelativeDirIsThatOfWhenThePoolWasMade(t *testing.T) {
+	here, err := filepath.EvalSymlinks(t.TempDir())
+	require.NoError(t, err)
+	elsewhere := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(here, "work"), 0o700))
+	t.Chdir(here)
+	pool, err := procpool.New(procpool.Config{Worker: procpool.Self(), MaxWorkers: 1, Dir: "work"})
+	require.NoError(t, err)
+	defer pool.Close()
+	t.Chdir(elsewhere)
+	dir, err := futures.Submit(context.Background(), pool, whereabouts, 0).Result(context.Background())
+	require.NoError(t, err)
+	assert.Equal(t, filepath.Join(here, "work"), dir)
+}
+
+var whereabouts = futures.NewFunc("procpool.Whereabouts", func(context.Context, int) (string, error) { return os.Getwd() })
