@@ -19,7 +19,8 @@ import (
 // In a sandbox a worker can calculate, and use its pipes and the memory it shares with this program. It has no privileges, reaches no
 // process but its own, and can change no owners, modes, times or attributes of files, wherever they are. Every worker can execute and read its own
 // program; read /dev/null, /dev/zero, /dev/random, /dev/urandom, /etc/localtime and the size of huge pages; and a program that is linked dynamically
-// the libraries in /lib and /usr/lib. It can ask whether files exist, and for their sizes and times, anywhere.
+// the libraries in /lib and /usr/lib. A script can execute and read the interpreter that its first line names as well, also as #!/usr/bin/env name, which is
+// looked up in the PATH of its environment; what that interpreter reads besides libraries, such as modules of its language elsewhere, is for Read. It can ask whether files exist, and for their sizes and times, anywhere.
 //
 // Its environment is Config.Env, and if that is nil it is empty but for what this package sets. SECURITY.md says what a sandbox does not stop.
 type Sandbox struct {
@@ -66,7 +67,7 @@ func (s Sandbox) absolute() (Sandbox, error) {
 
 // confinement finds out how this machine can hold the workers of a pool; nil if there is nothing to hold them to.
 func (c Config) confinement(program string) (*confine.Plan, error) {
-	request := confine.Request{Limits: confine.Limits(c.Limits), Program: program}
+	request := confine.Request{Limits: confine.Limits(c.Limits), Program: program, Path: c.path()}
 	if s := c.Sandbox; s.active() {
 		request.Sandbox = &confine.Sandbox{Read: s.Read, Write: s.Write, Network: s.Network, Exec: s.Exec}
 	}
@@ -112,6 +113,17 @@ func (c Config) environment() []string {
 	}
 	set("GOMAXPROCS", int64(c.processors()))
 	return env
+}
+
+// path is where a worker looks programs up, which is there unless it is told.
+func (c Config) path() string {
+	path := "/bin:/usr/bin"
+	for _, kv := range c.environment() { // the last one holds
+		if value, ok := strings.CutPrefix(kv, "PATH="); ok {
+			path = value
+		}
+	}
+	return path
 }
 
 // processors is a worker's share of those that this program may use. A worker needs two to hear of a cancel at once while a call calculates.

@@ -68,8 +68,10 @@ func newPool(t *testing.T, config procpool.Config) *procpool.ProcessPoolExecutor
 	t.Helper()
 	here, err := os.Getwd()
 	require.NoError(t, err)
-	config.Worker = procpool.Command(python(t), filepath.Join("testdata", "trials.py"))
-	config.Env = append(os.Environ(), "PYTHONPATH="+here, "PYTHONDONTWRITEBYTECODE=1")
+	if config.Worker.String() == "" {
+		config.Worker = procpool.Command(python(t), filepath.Join("testdata", "trials.py"))
+	}
+	config.Env = append(append(os.Environ(), config.Env...), "PYTHONPATH="+here, "PYTHONDONTWRITEBYTECODE=1")
 	if config.MaxWorkers == 0 {
 		config.MaxWorkers = 1
 	}

@@ -169,3 +169,31 @@ func TestAWorkerHasLimitsOfItsOwnAndNotThoseOfItsHost(t *testing.T) {
 	assert.NotContains(t, env, "GOMEMLIMIT=4GiB")
 	assert.NotContains(t, env, "GOMAXPROCS=64")
 }
+
+// A script runs in the narrowest sandbox, whatever its interpreter needs to be executed, and nothing else does.
+func TestAScriptIsExecutedByWhatItNamesAndNothingElse(t *testing.T) {
+	dir := t.TempDir()
+	through := filepath.Join(dir, "through")
+	require.NoError(t, os.WriteFile(through, []byte("#!/bin/sh\n. \"$1\"\n"), 0o755))
+	for name, line := range map[string]string{
+		"interpreter":            "#!/bin/sh",
+		"with an argument":       "#! /bin/sh -e",
+		"looked up":              "#!/usr/bin/env sh",
+		"itself a script":        "#!" + through,
+		"looked up, in PATH":     "#!/usr/bin/env through",
+		"looked up, with a path": "#!/usr/bin/env /bin/sh",
+	} {
+		t.Run(name, func(t *testing.T) {
+			clean(t)
+			script := filepath.Join(t.TempDir(), "script")
+			require.NoError(t, os.WriteFile(script, []byte(line+"\necho it runs >&2\nexec /bin/echo it runs too\n"), 0o755))
+			pool := newPool(t, procpool.Config{Worker: procpool.Command(script), Sandbox: procpool.PureCPU, Env: []string{"PATH=/nowhere", "PATH=/bin:" + dir}})
+			sound(t, pool)
+			_, err := futures.Submit(bounded(t), pool, square, 1).Result(bounded(t))
+			var failed *procpool.StartError
+			require.ErrorAs(t, err, &failed)
+			assert.Contains(t, failed.Stderr, "it runs\n", "%v", failed)
+			assert.Contains(t, failed.Stderr, "ermission denied", "%v", failed)
+		})
+	}
+}

@@ -74,7 +74,7 @@ func (c *Cell) Enter() error {
 	rules := -1
 	if c.plan.landlock {
 		var err error
-		if rules, err = ruleset(c.plan.attr, grants(box, c.plan.request.Program)); err != nil {
+		if rules, err = ruleset(c.plan.attr, grants(c.plan.request)); err != nil {
 			return err
 		}
 		defer func() { _ = unix.Close(rules) }() // it was never written

@@ -23,6 +23,7 @@ type Request struct {
 	Limits  Limits
 	Sandbox *Sandbox // nil: none
 	Program string   // the worker's
+	Path    string   // in which that looks up others, separated by colons
 }
 
 // empty reports whether nothing is asked for.
