@@ -43,8 +43,11 @@ func (s *state) wake(at time.Time) {
 }
 
 // update tells the state of an event and carries out what it decides. What goes to a worker's outbox does so before the
-// next event, so that a call is never overtaken by its own cancel; the rest happens without the lock.
+// next event, so that a call is never overtaken by its own cancel; the rest happens without the lock. In a nil pool nothing happens.
 func (p *ProcessPoolExecutor) update(event func(*state, time.Time)) {
+	if p == nil {
+		return
+	}
 	p.mu.Lock()
 	now := time.Now()
 	p.admit(now) // what was submitted before the event comes before it

@@ -28,6 +28,9 @@ func (r Restriction) String() string {
 // asked for. What is not active may hold in part, where How says so; nobody should rely on it. A worker to which something
 // that is active cannot be applied is not started.
 func (p *ProcessPoolExecutor) Enforced() []Restriction {
+	if p == nil {
+		return nil
+	}
 	return p.config.restrictions(p.plan)
 }
 

@@ -16,7 +16,8 @@ import (
 	"github.com/seed7d1be1d5/concurrent/procpool/internal/confine"
 )
 
-// A ProcessPoolExecutor is a [futures.Executor] over worker processes.
+// A ProcessPoolExecutor is a [futures.Executor] over worker processes. A nil one refuses calls and has nothing to shut down, to end or to
+// tell, so that methods may be called, or deferred, before the error of New is looked at.
 type ProcessPoolExecutor struct {
 	config  Config
 	command resolved
@@ -110,12 +111,14 @@ type resolved struct {
 	args []string
 }
 
+var errNil = errors.New("procpool: the pool is nil: look at the error of New")
+
 // Submit implements [futures.Executor]; call [futures.Submit] instead. The argument is encoded before Submit returns, so it may
 // be changed afterwards; one that cannot be encoded fails its own call and nothing else (row P31). Submit waits only for
 // room in a bounded queue.
 func (p *ProcessPoolExecutor) Submit(c futures.Call) {
 	if p == nil {
-		c.Reject(errors.New("procpool: the pool is nil: look at the error of New"))
+		c.Reject(errNil)
 		return
 	}
 	if t := p.accept(c); t != nil {
@@ -148,12 +151,17 @@ func (p *ProcessPoolExecutor) EncodeArg(dst []byte, fn futures.Callable, arg any
 
 // SubmitChunk implements [futures.Chunker].
 func (p *ProcessPoolExecutor) SubmitChunk(c futures.Chunk) {
+	if p == nil {
+		for n := range c.Len() {
+			c.Reject(n, errNil)
+		}
+		return
+	}
 	p.enqueue(&task{fn: p.function(c.Func()), span: &span{chunk: c, to: c.Len()}, retries: retriesOf(c)})
 }
 
 // Shutdown implements [futures.Executor]. What was accepted is finished, by workers that are started for it if need be. Workers
-// that do not leave within Config.KillGrace are killed, so the wait ends once the last call has. A nil pool has nothing to
-// shut down, so Close may be deferred before the error of New is looked at.
+// that do not leave within Config.KillGrace are killed, so the wait ends once the last call has.
 func (p *ProcessPoolExecutor) Shutdown(ctx context.Context, opts ...futures.ShutdownOption) error {
 	if p == nil {
 		return nil
