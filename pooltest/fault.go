@@ -87,10 +87,11 @@ func PanicElsewhere(text string) Fault { return Fault{Kind: kindPanicElsewhere, 
 // Goexit leaves the goroutine of the call by runtime.Goexit, as testing.T.FailNow does.
 func Goexit() Fault { return Fault{Kind: kindGoexit} }
 
-// Exit ends the process with an exit code, without a word.
+// Exit ends the process with an exit code, from 0 to 255, without a word.
 func Exit(code int) Fault { return Fault{Kind: kindExit, N: int64(code)} }
 
-// Signal sends the process a signal, and waits to die of it. For SIGSTOP use [Freeze].
+// Signal sends the process a signal, and waits to die of it. Of others than SIGABRT, SIGBUS, SIGFPE, SIGHUP, SIGILL, SIGINT, SIGKILL, SIGQUIT,
+// SIGSEGV, SIGSYS, SIGTERM and SIGTRAP not every Go program dies: they are an error, and not sent. For SIGSTOP use [Freeze].
 func Signal(sig syscall.Signal) Fault { return Fault{Kind: kindSignal, N: int64(sig)} }
 
 // Freeze stops the process as SIGSTOP does: it is not dead, and does nothing. The call goes on if somebody sends it SIGCONT.
@@ -112,7 +113,7 @@ func Hang() Fault { return Fault{Kind: kindHang} }
 // Obey waits for the ctx to be done, and returns its error.
 func Obey() Fault { return Fault{Kind: kindObey} }
 
-// Slow takes its time, or as long as the ctx lets it.
+// Slow takes so much time, or as long as the ctx lets it.
 func Slow(d time.Duration) Fault { return Fault{Kind: kindSlow, N: int64(d)} }
 
 // Wait stands at a [Gate], whatever the ctx says, and does what it is told there. gate is its Addr.
@@ -146,7 +147,8 @@ func Grandchild() Fault { return Fault{Kind: kindGrandchild} }
 // waiting for it, as when a goroutine does this between calls, never looks: the pool ends it when it can write no further call or, if one lay there unread, as it does a frozen one.
 func CloseLifeline() Fault { return Fault{Kind: kindCloseLifeline} }
 
-// Befall makes all faults happen here and now, one after the other. It returns, if it returns at all, the first error.
+// Befall makes all faults happen here and now, one after the other. It returns, if it returns at all, the first error. A number that
+// a fault cannot have is one, such as 9 as the descriptor of a Flood.
 func Befall(ctx context.Context, faults ...Fault) error {
 	for _, f := range faults {
 		if err := f.strike(ctx); err != nil {
@@ -156,7 +158,26 @@ func Befall(ctx context.Context, faults ...Fault) error {
 	return nil
 }
 
+// check says what number the fault cannot have, if it has one of those.
+func (f Fault) check() error {
+	switch {
+	case f.Kind == kindExit && (f.N < 0 || f.N > 255):
+		return fmt.Errorf("pooltest: %v: the code must be from 0 to 255", f)
+	case f.Kind == kindFlood && f.N != 1 && f.N != 2:
+		return fmt.Errorf("pooltest: %v: fd must be 1 or 2", f)
+	case f.Kind == kindFlood && f.M < 0, f.Kind == kindLeak && f.N < 0:
+		return fmt.Errorf("pooltest: %v: bytes must not be negative", f)
+	case f.Kind == kindSlow && f.N < 0:
+		return fmt.Errorf("pooltest: %v: the time must not be negative", f)
+	default:
+		return nil
+	}
+}
+
 func (f Fault) strike(ctx context.Context) error {
+	if err := f.check(); err != nil {
+		return err
+	}
 	switch f.Kind {
 	case "":
 	case kindError:

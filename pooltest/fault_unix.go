@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -16,7 +17,16 @@ import (
 // wire are the descriptors of the pipes to the pool; Tap moves them.
 var wire = struct{ requests, responses int }{ipc.FDRequests, ipc.FDResponses}
 
+// deadly are the signals that every Go program dies of, unless it asks not to.
+var deadly = []syscall.Signal{
+	syscall.SIGABRT, syscall.SIGBUS, syscall.SIGFPE, syscall.SIGHUP, syscall.SIGILL, syscall.SIGINT, syscall.SIGKILL, syscall.SIGQUIT, syscall.SIGSEGV, syscall.SIGSYS,
+	syscall.SIGTERM, syscall.SIGTRAP,
+}
+
 func signalSelf(sig syscall.Signal) error {
+	if !slices.Contains(deadly, sig) {
+		return fmt.Errorf("pooltest: Signal(%v): not every Go program dies of it", sig)
+	}
 	signal.Reset(sig)
 	if err := syscall.Kill(os.Getpid(), sig); err != nil {
 		return fmt.Errorf("pooltest: send %v to this process: %w", sig, err)

@@ -4,6 +4,7 @@ package pooltest_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"testing"
 
@@ -15,9 +16,12 @@ import (
 // double is a user's function, wrapped so that a plan can strike it.
 var double = futures.NewFunc("example.Double", func(_ context.Context, n int) (int, error) { return 2 * n, nil })
 
+// fails is one that does not do well.
+var fails = futures.NewFunc("example.Fails", func(_ context.Context, n int) (int, error) { return n, fmt.Errorf("%d is no good", n) })
+
 func TestMain(m *testing.M) {
 	pooltest.Tap()
-	worker.MainIfWorker(append(pooltest.Funcs(), pooltest.Wrap(double))...)
+	worker.MainIfWorker(append(pooltest.Funcs(), pooltest.Wrap(double), pooltest.Wrap(fails))...)
 	os.Exit(run(m))
 }
 

@@ -27,14 +27,14 @@ type Plan struct {
 type Step struct {
 	Func   string // only calls of this Func count; empty: each Func is counted by itself
 	Call   int    // the first is 1; another attempt of a call is a call
-	After  bool   // the function has run, and its answer is lost
+	After  bool   // the function has returned, and its answer is lost
 	Faults []Fault
 }
 
 // On strikes call n, before the function runs.
 func On(n int, faults ...Fault) Step { return Step{Call: n, Faults: faults} }
 
-// After strikes call n when the function has run, so that what it did is done and its answer may be lost.
+// After strikes call n when the function has returned, with an error or without, so that what it did is done and its answer may be lost.
 func After(n int, faults ...Fault) Step { return Step{Call: n, After: true, Faults: faults} }
 
 // Of makes the step one for calls of that Func alone.
@@ -88,10 +88,11 @@ func Wrap[In, Out any](fn futures.Func[In, Out]) futures.Func[In, Out] {
 		if err := befall(ctx, steps, false); err != nil {
 			return out, err
 		}
-		if out, err = fn.Call(ctx, in); err != nil {
+		out, err = fn.Call(ctx, in)
+		if err := befall(ctx, steps, true); err != nil {
 			return out, err
 		}
-		return out, befall(ctx, steps, true)
+		return out, err
 	})
 }
 

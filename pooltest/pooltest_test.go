@@ -5,7 +5,9 @@ package pooltest_test
 import (
 	"context"
 	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -85,6 +87,59 @@ func TestFaultsThatKillNobody(t *testing.T) {
 	last, err := carry()
 	require.NoError(t, err)
 	assert.Equal(t, first.PID, last.PID, "nobody was killed")
+}
+
+// A fault that cannot be would be none, or another one, and a test that counts on it would prove nothing.
+func TestNumbersThatAFaultCannotHave(t *testing.T) {
+	for says, f := range map[string]pooltest.Fault{
+		"Exit(300): the code must be from 0 to 255":        pooltest.Exit(300),
+		"Exit(-1): the code must be from 0 to 255":         pooltest.Exit(-1),
+		"Flood(9, 10): fd must be 1 or 2":                  pooltest.Flood(9, 10),
+		"Flood(2, -5): bytes must not be negative":         pooltest.Flood(2, -5),
+		"Leak(-5): bytes must not be negative":             pooltest.Leak(-5),
+		"Slow(-1ns): the time must not be negative":        pooltest.Slow(-1),
+		"Signal(signal 0): not every Go program dies of":   pooltest.Signal(0),
+		"Signal(urgent I/O condition): not every Go progr": pooltest.Signal(syscall.SIGURG),
+		"Signal(user defined signal 1): not every Go prog": pooltest.Signal(syscall.SIGUSR1),
+		"Signal(signal 200): not every Go program dies of": pooltest.Signal(200),
+	} {
+		assert.ErrorContains(t, pooltest.Befall(context.Background(), f), "pooltest: "+says)
+	}
+}
+
+func TestWorkersDieOfEverySignalThatIsSent(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	pool, err := procpool.New(procpool.Config{Worker: procpool.Self(), MaxWorkers: 1, OnCrash: procpool.ReplaceWorker, MaxCrashes: 100})
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, pool.Close()) }()
+	for _, sig := range []syscall.Signal{
+		syscall.SIGABRT, syscall.SIGBUS, syscall.SIGFPE, syscall.SIGHUP, syscall.SIGILL, syscall.SIGINT, syscall.SIGKILL, syscall.SIGQUIT, syscall.SIGSEGV, syscall.SIGSYS,
+		syscall.SIGTERM, syscall.SIGTRAP,
+	} {
+		if signal.Ignored(sig) { // by whoever started this, as nohup does, and so by its workers
+			continue
+		}
+		err := futures.Submit(ctx, pool, pooltest.Carry, pooltest.Errand{Faults: []pooltest.Fault{pooltest.Signal(sig)}}).Err(ctx)
+		var crash *procpool.WorkerCrashError
+		assert.ErrorAs(t, err, &crash, "%v", sig)
+	}
+}
+
+// What a function has done before it failed is done as well.
+func TestAfterStrikesAFunctionThatFails(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	plan, err := pooltest.NewPlan(t.TempDir(), pooltest.After(1, pooltest.Exit(3)), pooltest.After(2, pooltest.Error("instead")))
+	require.NoError(t, err)
+	pool, err := procpool.New(procpool.Config{Worker: procpool.Self(), MaxWorkers: 1, OnCrash: procpool.ReplaceWorker, Env: plan.Env(os.Environ())})
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, pool.Close()) }()
+	var crash *procpool.WorkerCrashError
+	require.ErrorAs(t, futures.Submit(ctx, pool, fails, 1).Err(ctx), &crash)
+	assert.Equal(t, 3, crash.ExitCode)
+	require.ErrorIs(t, futures.Submit(ctx, pool, fails, 2).Err(ctx), pooltest.ErrInjected)
+	require.ErrorContains(t, futures.Submit(ctx, pool, fails, 3).Err(ctx), "3 is no good")
 }
 
 // Slow and Obey listen to the ctx, Befall to the first error.
