@@ -38,8 +38,8 @@ type mapOption func(*mapSettings)
 func (o mapOption) applyToMap(s *mapSettings) { o(s) }
 
 // Timeout bounds a call from the start of its execution; time in a queue does not count. When it is over the ctx of the
-// function is done with [ErrTimeout] as its cause; an executor that can, ends a function that does not listen. d must be
-// positive.
+// function is done with [ErrTimeout] as its cause; an executor that can, ends a function that does not listen. With [Retries]
+// each attempt has d for itself: what bounds them all is the ctx of the call. d must be positive.
 func Timeout(d time.Duration) CallOption {
 	return callOption(func(s *callSettings) {
 		if d <= 0 {

@@ -36,7 +36,8 @@ type Limits struct {
 	OpenFiles int
 
 	// FileSize is how many bytes a file may have that the worker writes: in Go writes fail with EFBIG, other programs are ended by SIGXFSZ. It bounds
-	// each file, and not their number: who may write one may write many.
+	// each file, and not their number: who may write one may write many. The file into which a Go worker writes stacks as it dies is bounded as
+	// well: WorkerCrashError.Goroutines has no more bytes than that.
 	FileSize int64
 
 	// Core is how many bytes of a core file are written when the worker crashes. [NoCore] means none, and so does zero if there is a

@@ -1070,6 +1070,27 @@ func TestStateTimeoutCountsFromTheStartOfExecution(t *testing.T) {
 	assert.Equal(t, 1, call.told)
 }
 
+// What an attempt has used up that was lost in a crash does not count.
+func TestStateTimeoutCountsForEachAttempt(t *testing.T) {
+	p := testPolicy()
+	p.maxWorkers, p.onCrash = 1, ReplaceWorker
+	s := simulate(t, p, true)
+	call := s.submit(futures.Timeout(time.Second), futures.Retries(1))
+	for range 2 {
+		w := s.only()
+		s.becomeReady(w)
+		s.start(w)
+		s.advance(900 * time.Millisecond)
+		assert.Zero(t, call.told)
+		if call.starts == 1 {
+			s.die(w)
+		}
+	}
+	assert.Equal(t, 2, call.starts)
+	s.advance(100 * time.Millisecond)
+	assert.Equal(t, 1, call.told)
+}
+
 // A worker that is frozen before it starts a call hurts nobody: its calls go elsewhere.
 func TestStateTakesCallsBackFromAFrozenWorker(t *testing.T) {
 	p := testPolicy()

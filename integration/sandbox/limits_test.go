@@ -69,6 +69,9 @@ func (g greed) take() (n int, err error) {
 		for {
 			n++
 		}
+	case "panic":
+		go panic(strings.Repeat("greed ", 100))
+		select {}
 	case "suicide":
 		return 0, unix.Kill(os.Getpid(), unix.SIGKILL)
 	case "processes":
@@ -176,6 +179,17 @@ func TestAWorkerCannotFillTheDisk(t *testing.T) {
 	info, err := os.Stat(filepath.Join(dir, "hoard"))
 	require.NoError(t, err)
 	assert.EqualValues(t, 1<<20, info.Size())
+}
+
+// What a worker says as it dies it writes into a file.
+func TestAWorkerThatMayWriteLittleSaysLittleAsItDies(t *testing.T) {
+	clean(t)
+	for most, l := range map[int]procpool.Limits{100: {FileSize: 100}, 256 << 10: {}} {
+		_, err := taken(t, limited(t, l), greed{What: "panic"})
+		dump := crashOf(t, err).Goroutines
+		assert.LessOrEqual(t, len(dump), most)
+		assert.Equal(t, most > 100, len(dump) > 100)
+	}
 }
 
 func TestAWorkerThatUsesUpItsTimeIsEnded(t *testing.T) {
