@@ -20,7 +20,7 @@ import (
 // process but its own, and can change no owners, modes, times or attributes of files, wherever they are. Every worker can execute and read its own
 // program; read /dev/null, /dev/zero, /dev/random, /dev/urandom, /etc/localtime and the size of huge pages; and a program that is linked dynamically
 // the libraries in /lib and /usr/lib. A script can execute and read the interpreter that its first line names as well, also as #!/usr/bin/env name, which is
-// looked up in the PATH of its environment; what that interpreter reads besides libraries, such as modules of its language elsewhere, is for Read. It can ask whether files exist, and for their sizes and times, anywhere.
+// looked up in the PATH of its environment, and must be a binary; what that interpreter reads besides libraries, such as modules of its language elsewhere, is for Read. It can ask whether files exist, and for their sizes and times, anywhere.
 //
 // Its environment is Config.Env, and if that is nil it is empty but for what this package sets. SECURITY.md says what a sandbox does not stop.
 type Sandbox struct {

@@ -173,13 +173,13 @@ func TestAWorkerHasLimitsOfItsOwnAndNotThoseOfItsHost(t *testing.T) {
 // A script runs in the narrowest sandbox, whatever its interpreter needs to be executed, and nothing else does.
 func TestAScriptIsExecutedByWhatItNamesAndNothingElse(t *testing.T) {
 	dir := t.TempDir()
-	through := filepath.Join(dir, "through")
-	require.NoError(t, os.WriteFile(through, []byte("#!/bin/sh\n. \"$1\"\n"), 0o755))
+	sh, err := os.ReadFile("/bin/sh")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "through"), sh, 0o755))
 	for name, line := range map[string]string{
 		"interpreter":            "#!/bin/sh",
 		"with an argument":       "#! /bin/sh -e",
 		"looked up":              "#!/usr/bin/env sh",
-		"itself a script":        "#!" + through,
 		"looked up, in PATH":     "#!/usr/bin/env through",
 		"looked up, with a path": "#!/usr/bin/env /bin/sh",
 	} {
@@ -194,6 +194,28 @@ func TestAScriptIsExecutedByWhatItNamesAndNothingElse(t *testing.T) {
 			require.ErrorAs(t, err, &failed)
 			assert.Contains(t, failed.Stderr, "it runs\n", "%v", failed)
 			assert.Contains(t, failed.Stderr, "ermission denied", "%v", failed)
+		})
+	}
+}
+
+// A program is what a sandbox is for: what it says of itself opens nothing to it.
+func TestAProgramGrantsItselfNothing(t *testing.T) {
+	dir := t.TempDir()
+	secret := filepath.Join(dir, "secret")
+	require.NoError(t, os.WriteFile(secret, []byte("secret"), 0o600))
+	for name, line := range map[string]string{
+		"a secret":                   "#!" + secret,
+		"everything":                 "#!/",
+		"a secret, by looking it up": "#!/usr/bin/env " + secret,
+		"everything, by looking up":  "#!/usr/bin/env /",
+	} {
+		t.Run(name, func(t *testing.T) {
+			clean(t)
+			script := filepath.Join(t.TempDir(), "script")
+			require.NoError(t, os.WriteFile(script, []byte(line+"\n"), 0o755))
+			_, err := procpool.New(procpool.Config{Worker: procpool.Command(script), Sandbox: procpool.PureCPU, Env: []string{}})
+			require.ErrorContains(t, err, "no binary that can be executed")
+			assert.ErrorContains(t, err, script)
 		})
 	}
 }

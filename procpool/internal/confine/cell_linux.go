@@ -73,8 +73,11 @@ func (c *Cell) Enter() error {
 	}
 	rules := -1
 	if c.plan.landlock {
-		var err error
-		if rules, err = ruleset(c.plan.attr, grants(c.plan.request)); err != nil {
+		granted, err := grants(c.plan.request)
+		if err != nil {
+			return err
+		}
+		if rules, err = ruleset(c.plan.attr, granted); err != nil {
 			return err
 		}
 		defer func() { _ = unix.Close(rules) }() // it was never written

@@ -80,6 +80,7 @@ type grant struct {
 	path     string
 	access   uint64
 	optional bool // the path need not exist
+	binary   bool // it must be a binary
 }
 
 // ruleset makes a set of rules of which nothing is left but its descriptor.
@@ -113,6 +114,11 @@ func allow(ruleset int, handled uint64, g grant) error {
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
 		access &= ofFile
+	}
+	if g.binary {
+		if err := binaryAt(file, g.path); err != nil {
+			return err
+		}
 	}
 	if access == 0 {
 		return nil

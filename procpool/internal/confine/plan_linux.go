@@ -126,7 +126,11 @@ func (p *Plan) planBox(held error) error {
 	// Without the hold the worker runs for a moment beside the thread that has started it, through which the kernel would let it look into this program.
 	p.found("Sandbox.descriptors", first(files, held), "landlock: what this program has open is out of reach")
 	if p.landlock { // as a rehearsal
-		fd, err := ruleset(p.attr, grants(p.request))
+		granted, err := grants(p.request)
+		if err != nil {
+			return err
+		}
+		fd, err := ruleset(p.attr, granted)
 		if err != nil {
 			return err
 		}
