@@ -51,7 +51,10 @@ func (s *state) gone(id workerID, end ending, now time.Time) {
 	w := s.worker(id)
 	s.forget(w)
 	guilty := w.guilty()
-	crashed := w.phase != leaving && w.phase != condemned || w.phase == leaving && len(w.calls) > 0
+	crashed := w.phase != leaving && w.phase != condemned || w.phase == leaving && len(w.calls) > 0 || w.liar
+	if w.liar {
+		end.cause = errOutOfTurn
+	}
 	if crashed || w.stuck {
 		s.died(now)
 		if crashed && s.policy.onCrash == BreakPool || s.futile >= s.policy.maxFutile {

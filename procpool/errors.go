@@ -10,11 +10,15 @@ import (
 	"unicode"
 
 	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/ipc"
 )
 
 // ErrBrokenProcessPool is matched by every error of a pool that is broken: those of the calls that were unfinished, and
 // those of calls submitted later. It is a [futures.ErrBrokenExecutor].
 var ErrBrokenProcessPool = fmt.Errorf("%w: procpool", futures.ErrBrokenExecutor)
+
+// errOutOfTurn is why a worker was killed that claims several calls at once.
+var errOutOfTurn = fmt.Errorf("%w: a call was started before the one in front of it was over", ipc.ErrProtocol)
 
 var errStuck = errors.New("one worker after the other did not start the calls it was given")
 

@@ -73,6 +73,9 @@ func (s *state) checkHead(w *workerState, now time.Time) {
 	if len(w.calls) == 0 || w.phase != ready && w.phase != retiring {
 		return
 	}
+	if s.expose(w, now) {
+		return
+	}
 	head := w.calls[0].task
 	if begun := w.headSince(now); w.limited() && !now.Before(begun.Add(head.timeout())) {
 		s.interruptAt(w, &w.calls[0], w.calls[0].due(), futures.ErrTimeout, now)
@@ -103,7 +106,7 @@ func (s *state) relieve(w *workerState, now time.Time) {
 func (s *state) relieveLate(now time.Time) {
 	s.someLate = false
 	for _, w := range s.workers {
-		if w.late && len(w.calls) > 0 && (w.phase == ready || w.phase == retiring) {
+		if w.late && len(w.calls) > 0 && (w.phase == ready || w.phase == retiring) && !s.expose(w, now) {
 			s.relieve(w, now)
 			s.watch(w, now)
 		}
@@ -130,6 +133,43 @@ func (w *workerState) unstarted() bool {
 	}
 	_, begun := w.begun(f)
 	return !begun
+}
+
+// expose ends a worker that is out of turn, and reports whether it is.
+func (s *state) expose(w *workerState, now time.Time) bool {
+	if !w.outOfTurn() {
+		return false
+	}
+	w.liar = true
+	s.recall(w, true, now)
+	s.condemn(w, syscall.SIGKILL)
+	return true
+}
+
+// outOfTurn reports whether the worker claims to have started a call before the one in front of it was over. It has done so to keep calls from others, or runs several at once, which
+// leaves nobody to bound their time.
+func (w *workerState) outOfTurn() bool {
+	if w.claims == nil {
+		return false
+	}
+	for i := 1; i < len(w.calls); i++ {
+		if _, begun := w.begun(&w.calls[i]); begun && !w.over(&w.calls[i-1]) { // looked at in this order, for the worker goes on meanwhile
+			return true
+		} else if !begun && !w.calls[i].withdrawn() {
+			return false
+		}
+	}
+	return false
+}
+
+// over reports whether the worker has no more to do for f, as far as the claims tell.
+func (w *workerState) over(f *flight) bool {
+	if f.n > 1 {
+		running, begun := w.begun(f)
+		return f.withdrawn() || begun && running+1 >= f.id+uint64(f.cut)
+	}
+	state := w.claims.State(f.id)
+	return state == ipc.ClaimFinished || state == ipc.ClaimWithdrawn || f.withdrawn()
 }
 
 // ahead reports whether the worker has finished its oldest call, so that it is this host that has to catch up.

@@ -907,6 +907,80 @@ func TestStateAWorkerThatLiesAboutItsChunk(t *testing.T) {
 	}
 }
 
+// A worker that says that it has begun with all it was given keeps it from nobody for long.
+func TestStateDoesNotLeaveCallsToAWorkerThatClaimsThemAll(t *testing.T) {
+	for _, policy := range []CrashPolicy{ReplaceWorker, BreakPool} {
+		p := testPolicy()
+		p.maxWorkers, p.onCrash = 1, policy
+		s := simulate(t, p, true)
+		s.warm(1, 10*time.Microsecond)
+		w := s.only()
+		calls := []*simCall{s.submit(), s.submit(), s.submit(), s.submit()}
+		require.Len(t, w.inbox, 4)
+		for _, sent := range w.inbox {
+			require.True(t, w.claims.Start(sent.id))
+		}
+		s.advance(p.window)
+		s.advance(p.window)
+		assert.True(t, w.killed)
+		s.die(w)
+		for _, c := range calls {
+			require.ErrorIs(t, c.future.Err(t.Context()), ipc.ErrProtocol)
+			assert.Equal(t, policy == BreakPool, errors.Is(c.future.Err(t.Context()), ErrBrokenProcessPool))
+		}
+	}
+}
+
+// Also if it does so when the host has looked, and nobody else has time: the next who has is told.
+func TestStateLooksAgainForCallsThatAWorkerClaims(t *testing.T) {
+	s := simulate(t, testPolicy(), true)
+	s.warm(2, 10*time.Microsecond)
+	other, w := s.workers[s.ids()[0]], s.workers[s.ids()[1]] // the last one used is the next one used
+	first := s.submit()
+	s.start(w)
+	second := s.submit()
+	require.Len(t, other.inbox, 1)
+	s.start(other)
+	calls := []*simCall{first}
+	for len(w.inbox) < 3 {
+		calls = append(calls, s.submit())
+	}
+	for range 3 {
+		s.advance(s.state.policy.window)
+	}
+	require.True(t, s.state.worker(w.id).late)
+	for _, sent := range w.inbox[1:] {
+		require.True(t, w.claims.Start(sent.id))
+	}
+	s.advance(time.Minute)
+	assert.False(t, w.killed, "nobody else would have time")
+	s.run(other)
+	require.NoError(t, second.future.Err(t.Context()))
+	assert.True(t, w.killed)
+}
+
+// One that has begun with a call when the one before it was over, and not answered yet, does as it should.
+func TestStateLeavesAWorkerAloneThatIsAheadOfItsHost(t *testing.T) {
+	p := testPolicy()
+	p.maxWorkers = 1
+	s := simulate(t, p, true)
+	s.warm(1, 10*time.Microsecond)
+	w := s.only()
+	for range 3 {
+		s.submit()
+	}
+	require.Len(t, w.inbox, 3)
+	for _, sent := range w.inbox {
+		require.True(t, w.claims.Start(sent.id))
+		if sent.id != w.inbox[2].id {
+			w.claims.Finish(sent.id)
+		}
+	}
+	s.advance(p.window)
+	s.advance(p.window)
+	assert.False(t, w.killed)
+}
+
 // Tiny calls do not wake a process that would have to share a core, until there are enough of them or the others do not get on.
 func TestStateKeepsShortCallsWithAsManyWorkersAsThereAreCores(t *testing.T) {
 	p := testPolicy()

@@ -54,6 +54,7 @@ type workerState struct {
 	overdue    *task     // holds a call that was interrupted and should have ended by killAt
 	late       bool      // calls wait behind a slow one, and nobody could relieve it
 	stuck      bool      // condemned: it did not start, or did not answer, what it should have
+	liar       bool      // condemned: it has claimed what cannot be
 	lastChance bool      // patience with the overdue call has ended once, when its answer seemed to be on its way
 	killAt     time.Time // when patience ends with the overdue call, the answer that is owed, or the leaving; zero: not at all
 }
