@@ -144,7 +144,7 @@ type Config struct {
 	// workers are held as far as it can, and [ProcessPoolExecutor.Enforced] says how far that is.
 	Strict bool
 
-	// Env is the environment of the workers, as NAME=value, as in exec.Cmd. Nil means that of this process, or with a Sandbox none. With Limits or a
+	// Env is the environment of the workers, as NAME=value; as with exec.Cmd, what is not of that form is passed as well. Nil means that of this process, or with a Sandbox none. With Limits or a
 	// Sandbox GOMAXPROCS (a worker's share of the processors, two at least) and GOMEMLIMIT (nine tenths of Limits.Memory) are
 	// set, unless Env names them; what they are in this process does not count.
 	Env []string
@@ -229,10 +229,8 @@ func (c Config) complete() (Config, error) {
 		bad("Sandbox", "%w", err)
 	}
 	for n, kv := range c.Env {
-		switch name, _, ok := strings.Cut(kv, "="); { // values may be secret
-		case !ok || name == "":
-			bad("Env", "entry %d has no name: it must be NAME=value", n)
-		case holdsNUL(kv):
+		if holdsNUL(kv) {
+			name := kv[:max(0, strings.Index(kv, "="))] // the value may be secret
 			bad("Env", "entry %d (%q) has a NUL in it", n, name)
 		}
 	}

@@ -60,8 +60,7 @@ func TestNewRefusesWhatNoProcessCanHave(t *testing.T) {
 	require.NoError(t, err)
 	for says, config := range map[string]procpool.Config{
 		`Config.Env: entry 1 ("B") has a NUL in it`:     {Env: []string{"A=1", "B=secret\x002"}},
-		"Config.Env: entry 0 has no name":               {Env: []string{"=secret"}},
-		"Config.Env: entry 2 has no name":               {Env: []string{"A=1", "B=", "secret"}},
+		`Config.Env: entry 0 ("") has a NUL in it`:      {Env: []string{"secret\x00"}},
 		"Config.Worker: argument 2 has a NUL in it":     {Worker: procpool.Command(self, "a", "b\x00c")},
 		"Config.Dir: stat /tmp\x00/x: invalid argument": {Dir: "/tmp\x00/x"},
 	} {
@@ -72,6 +71,19 @@ func TestNewRefusesWhatNoProcessCanHave(t *testing.T) {
 		require.ErrorContains(t, err, says)
 		assert.NotContains(t, err.Error(), "secret")
 	}
+}
+
+// The environment of a host may have entries of any form, and append(os.Environ(), ...) is what everybody writes.
+func TestEntriesOfTheEnvironmentWithoutANameArePassedOn(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	odd := []string{"junk", "=x=y"}
+	pool, err := procpool.New(procpool.Config{Worker: procpool.Self(), MaxWorkers: 1, Env: append(os.Environ(), odd...)})
+	require.NoError(t, err)
+	defer pool.Close()
+	env, err := futures.Submit(ctx, pool, environment, 0).Result(ctx)
+	require.NoError(t, err)
+	assert.Subset(t, env, odd)
 }
 
 // A pool starts workers for as long as it lives, wherever its program has gone meanwhile.
@@ -91,3 +103,4 @@ func TestARelativeDirIsThatOfWhenThePoolWasMade(t *testing.T) {
 }
 
 var whereabouts = futures.NewFunc("procpool.Whereabouts", func(context.Context, int) (string, error) { return os.Getwd() })
+var environment = futures.NewFunc("procpool.Environment", func(context.Context, int) ([]string, error) { return os.Environ(), nil })

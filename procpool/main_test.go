@@ -9,6 +9,6 @@ import (
 
 // The tests are their own workers, like any program that uses procpool.Self.
 func TestMain(m *testing.M) {
-	worker.MainIfWorker(isPrime, find, crash, hang, load, translate, count, environ, whereabouts)
+	worker.MainIfWorker(isPrime, find, crash, hang, load, translate, count, environ, whereabouts, environment)
 	os.Exit(m.Run())
 }
