@@ -19,7 +19,7 @@ func (l *link) startError(err error, end ending) error {
 	if errors.As(err, &initializer) {
 		initializer.Stderr = end.stderr // only now is all of it there
 		var failed *futures.TaskError
-		if end.state == nil || errors.As(err, &failed) || l.killed && !l.late {
+		if errors.As(err, &failed) || l.killed && !l.late {
 			return err
 		}
 		crash := end.crash(nil, nil, false)
@@ -34,16 +34,16 @@ func (l *link) startError(err error, end ending) error {
 	e := &StartError{Command: l.pool.config.Worker.String(), Stderr: end.stderr, Err: err}
 	var path *fs.PathError
 	var confined *confineError
-	switch state := l.state(); {
+	switch started := l.process != nil; {
 	case errors.Is(err, plugin.ErrChecksumsDoNotMatch):
 		e.Reason = "its SHA-256 is not Config.Checksum: check which program it is, and whether it was built anew since the sum was taken"
 	case errors.As(err, &confined):
 		e.Reason = "it could not be held to Config.Limits and Config.Sandbox, so it was not started: check that what they name is still there"
-	case state == nil && errors.Is(err, syscall.EPERM) && l.pool.config.confined():
+	case !started && errors.Is(err, syscall.EPERM) && l.pool.config.confined():
 		e.Reason = "it cannot be executed, or not be held to Config.Limits and Config.Sandbox from its start on: check the path, its permissions and Config.Dir, and that nobody traces this program with all that it starts (strace -f)"
-	case state == nil && errors.As(err, &path) && path.Path == l.pool.command.path:
+	case !started && errors.As(err, &path) && path.Path == l.pool.command.path:
 		e.Reason = "it cannot be executed: check the path, its permissions and Config.Dir"
-	case state == nil:
+	case !started:
 		e.Reason = "this program could not prepare the start: check its limits (open files, processes, memory) and the folder for temporary files"
 	case l.late:
 		e.Reason = fmt.Sprintf("it was not ready within Config.StartTimeout (%v): check what it does before worker.Main", l.pool.config.StartTimeout)
@@ -54,20 +54,12 @@ func (l *link) startError(err error, end ending) error {
 	case end.oom == OOMKilled:
 		e.Reason = "the kernel ended it for want of memory before it was ready: check Config.Limits.Memory"
 	default:
-		e.Reason = fmt.Sprintf("it ended before it was ready (%v): is it a worker, that is, does its main call worker.Main, or worker.MainIfWorker for procpool.Self?", state)
+		e.Reason = fmt.Sprintf("it ended before it was ready (%v): is it a worker, that is, does its main call worker.Main, or worker.MainIfWorker for procpool.Self?", end.state)
 		if n := l.pool.config.Limits.Processes; n > 0 {
 			e.Reason += fmt.Sprintf(" And does it need no more than Config.Limits.Processes (%d)? A Go program takes about ten", n)
 		}
 	}
 	return e
-}
-
-// state is how the process ended; nil if there was none.
-func (l *link) state() *os.ProcessState {
-	if l.process == nil {
-		return nil
-	}
-	return l.process.ended()
 }
 
 // failureOf says what follows from a start that failed.
