@@ -144,9 +144,10 @@ func isHandshake(line []byte) bool {
 	return true
 }
 
-// firstFields is the line without those that go-plugin has for certificates and the like.
+// firstFields is the line without those that go-plugin has for certificates and the like. A fifth field is always there, since without one go-plugin
+// takes the protocol for the right one.
 func firstFields(line []byte) []byte {
-	fields := bytes.Split(bytes.TrimSpace(line), []byte("|"))
+	fields := append(bytes.Split(bytes.TrimSpace(line), []byte("|")), nil)
 	return append(bytes.Join(fields[:min(len(fields), 5)], []byte("|")), '\n')
 }
 

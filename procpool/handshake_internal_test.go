@@ -61,18 +61,25 @@ func TestTheHandshakeLineIsAllThatGoPluginGets(t *testing.T) {
 	for name, c := range map[string]struct {
 		said, rest string
 		err        error
+		says       string // of errors of go-plugin's
 	}{
-		"as it should be":    {"one\n" + ipc.HandshakeLine + "\ntwo", "one\ntwo", nil},
-		"with a certificate": {ipc.HandshakeLine + "|" + certificate(t) + "\n", "", nil},
-		"with more fields":   {ipc.HandshakeLine + strings.Repeat("|true", 100) + "\n", "", nil},
-		"a name to look up":  {"1|1|tcp|worker.invalid:80|netrpc\n", "", ipc.ErrProtocol},
-		"another socket":     {"1|1|unix|/tmp/plugin1|netrpc\n", "", ipc.ErrProtocol},
-		"part of the name":   {"1|1|unix|descriptors|netrpc\n", "", ipc.ErrProtocol},
-		"no name":            {"1|1|unix||netrpc\n", "", ipc.ErrProtocol},
+		"as it should be":    {"one\n" + ipc.HandshakeLine + "\ntwo", "one\ntwo", nil, ""},
+		"with a certificate": {ipc.HandshakeLine + "|" + certificate(t) + "\n", "", nil, ""},
+		"with more fields":   {ipc.HandshakeLine + strings.Repeat("|true", 100) + "\n", "", nil, ""},
+		"a name to look up":  {"1|1|tcp|worker.invalid:80|netrpc\n", "", ipc.ErrProtocol, ""},
+		"another socket":     {"1|1|unix|/tmp/plugin1|netrpc\n", "", ipc.ErrProtocol, ""},
+		"part of the name":   {"1|1|unix|descriptors|netrpc\n", "", ipc.ErrProtocol, ""},
+		"no name":            {"1|1|unix||netrpc\n", "", ipc.ErrProtocol, ""},
+		"another protocol":   {"1|1|unix|descriptors-3-and-4|grpc\n", "", nil, `protocol "grpc"`},
+		"no protocol":        {"1|1|unix|descriptors-3-and-4\n", "", nil, `protocol ""`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err, rest := shakeWith([]byte(c.said))
-			require.ErrorIs(t, err, c.err)
+			if c.says == "" {
+				require.ErrorIs(t, err, c.err)
+			} else {
+				require.ErrorContains(t, err, c.says)
+			}
 			assert.Equal(t, c.rest, string(rest))
 		})
 	}
@@ -83,6 +90,7 @@ func FuzzHandshake(f *testing.F) {
 	f.Add([]byte(ipc.HandshakeLine + "\n"))
 	f.Add([]byte("loading\n" + ipc.HandshakeLine + "|" + certificate(f) + "\nmore"))
 	f.Add([]byte("1|1|tcp|worker.invalid:80|netrpc\n"))
+	f.Add([]byte("1|1|unix|descriptors-3-and-4\n"))
 	f.Add([]byte("1|1|unix|descriptors-3-and-4|grpc||true\r\n"))
 	f.Add([]byte("-1|99999999999999999999|unix|x\n"))
 	f.Fuzz(func(t *testing.T, said []byte) {
