@@ -91,7 +91,8 @@ func Goexit() Fault { return Fault{Kind: kindGoexit} }
 func Exit(code int) Fault { return Fault{Kind: kindExit, N: int64(code)} }
 
 // Signal sends the process a signal, and waits to die of it. Of others than SIGABRT, SIGBUS, SIGFPE, SIGHUP, SIGILL, SIGINT, SIGKILL, SIGQUIT,
-// SIGSEGV, SIGSYS, SIGTERM and SIGTRAP not every Go program dies: they are an error, and not sent. For SIGSTOP use [Freeze].
+// SIGSEGV, SIGSYS, SIGTERM and SIGTRAP not every Go program dies: they are an error, and not sent. So are SIGHUP and SIGINT in a program that was started
+// with them ignored, as by nohup. For SIGSTOP use [Freeze].
 func Signal(sig syscall.Signal) Fault { return Fault{Kind: kindSignal, N: int64(sig)} }
 
 // Freeze stops the process as SIGSTOP does: it is not dead, and does nothing. The call goes on if somebody sends it SIGCONT.

@@ -23,9 +23,15 @@ var deadly = []syscall.Signal{
 	syscall.SIGTERM, syscall.SIGTRAP,
 }
 
+// ignored are those that this program was started with ignored, as by nohup, which signal.Reset leaves so.
+var ignored = slices.DeleteFunc(slices.Clone(deadly), func(sig syscall.Signal) bool { return !signal.Ignored(sig) })
+
 func signalSelf(sig syscall.Signal) error {
 	if !slices.Contains(deadly, sig) {
 		return fmt.Errorf("pooltest: Signal(%v): not every Go program dies of it", sig)
+	}
+	if slices.Contains(ignored, sig) {
+		return fmt.Errorf("pooltest: Signal(%v): this program was started with it ignored, as by nohup, and does not die of it", sig)
 	}
 	signal.Reset(sig)
 	if err := syscall.Kill(os.Getpid(), sig); err != nil {

@@ -126,6 +126,22 @@ func TestWorkersDieOfEverySignalThatIsSent(t *testing.T) {
 	}
 }
 
+// The workers of a program that was started by nohup ignore what it ignores.
+func TestASignalThatWorkersWereStartedToIgnoreIsAnError(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	ignored := []os.Signal{syscall.SIGHUP, syscall.SIGINT}
+	signal.Ignore(ignored...)
+	t.Cleanup(func() { signal.Reset(ignored...) })
+	pool, err := procpool.New(procpool.Config{Worker: procpool.Self(), MaxWorkers: 1})
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, pool.Close()) }()
+	for _, sig := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT} {
+		err := futures.Submit(ctx, pool, pooltest.Carry, pooltest.Errand{Faults: []pooltest.Fault{pooltest.Signal(sig)}}).Err(ctx)
+		assert.ErrorContains(t, err, "started with it ignored")
+	}
+}
+
 // What a function has done before it failed is done as well.
 func TestAfterStrikesAFunctionThatFails(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
