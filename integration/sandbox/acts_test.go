@@ -245,6 +245,7 @@ var acts = map[string]func(scene) error{
 		})
 	},
 	"own a pipe in the name of a thread": func(s scene) error { return signalByOwner(s.Threads[0], int(unix.SIGWINCH)) },
+	"take of the user's share of pipes":  func(scene) error { return widenPipe() },
 	"signal pid 1":                       func(scene) error { return unix.Kill(1, 0) },
 	"queue a signal to the host":         func(s scene) error { return queue(s.Host) },
 	"signal by descriptor": func(s scene) error {
@@ -403,6 +404,18 @@ func queue(pid int) error {
 	*(*int32)(unsafe.Pointer(&info[0])) = int32(unix.SIGURG)
 	*(*int32)(unsafe.Pointer(&info[8])) = -1 // SI_QUEUE
 	return raw(unix.SYS_RT_SIGQUEUEINFO, uintptr(pid), uintptr(unix.SIGURG), uintptr(unsafe.Pointer(&info)))
+}
+
+// widenPipe makes a pipe larger than those that programs have by themselves.
+func widenPipe() error {
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], 0); err != nil {
+		return err
+	}
+	defer unix.Close(fds[0])
+	defer unix.Close(fds[1])
+	_, err := unix.FcntlInt(uintptr(fds[0]), unix.F_SETPIPE_SZ, 1<<20)
+	return err
 }
 
 // signalByOwner makes the kernel send a signal to whoever is said to own a pipe. That it was sent the sender does not learn.

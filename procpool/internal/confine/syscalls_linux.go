@@ -140,10 +140,11 @@ func pair(kind uint32) alternative {
 	return alternative{{arg: 0, mask: ^uint32(0), value: unix.AF_UNIX}, {arg: 1, mask: kinds, value: kind}}
 }
 
-// controls are what may be done by fcntl: all but having signals sent.
+// controls are what may be done by fcntl: all but having signals sent, and larger pipes, of which a user has so many in all that those of the host would get
+// smaller.
 var controls = []uint32{
 	unix.F_DUPFD, unix.F_DUPFD_CLOEXEC, unix.F_GETFD, unix.F_SETFD, unix.F_GETFL, unix.F_SETFL, unix.F_GETLK, unix.F_SETLK, unix.F_SETLKW,
-	unix.F_OFD_GETLK, unix.F_OFD_SETLK, unix.F_OFD_SETLKW, unix.F_SETPIPE_SZ, unix.F_GETPIPE_SZ, unix.F_ADD_SEALS, unix.F_GET_SEALS,
+	unix.F_OFD_GETLK, unix.F_OFD_SETLK, unix.F_OFD_SETLKW, unix.F_GETPIPE_SZ, unix.F_ADD_SEALS, unix.F_GET_SEALS,
 }
 
 // Of ioctl; they have one value on all the architectures that there is a filter for.
