@@ -111,7 +111,7 @@ func (p *Plan) planBox(held error) error {
 		if abi == 0 { // every version knows of executing
 			programs = files
 		}
-		p.found("Sandbox.Exec", first(programs, calls), "landlock: no program can be executed but the worker's own")
+		p.found("Sandbox.Exec", first(programs, calls), "landlock: no program can be executed but the worker's own and the interpreters that it names")
 		fork := calls
 		if fork == nil && !hasCookies {
 			fork = fmt.Errorf("starting a copy of the worker cannot be told from starting the worker on a processor of 32 bits; Limits.Processes bounds the copies")
