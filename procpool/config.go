@@ -158,8 +158,9 @@ type Config struct {
 	// that it goes to Logger only.
 	Stderr io.Writer
 
-	// Logger hears of starts, ends and crashes, and gets the output of the workers line by line: lines in the format of
-	// hashicorp/go-hclog with their level, others at Debug. Nil means no logging.
+	// Logger hears of starts, ends and crashes, and gets the output of the workers line by line, at Debug. On standard error, lines of up to 8 KiB in the format
+	// of hashicorp/go-hclog and lines that begin with [WARN] and the like keep their level, and what the Go runtime says as it dies ("panic: ",
+	// "fatal error: " and all after it) is at Error. Nil means no logging.
 	Logger *slog.Logger
 
 	// Checksum is the SHA-256 of the worker program, which is compared before each start. Nil means that any program will do.

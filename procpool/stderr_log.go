@@ -19,12 +19,24 @@ type stderrLog struct {
 }
 
 func (l *stderrLog) line(text string) {
-	if e, ok := parseEntry(text); ok {
-		l.to.Log(context.Background(), e.level, e.message, e.fields...)
-		return
+	if l.isHeard() {
+		if e, ok := parseEntry(text); ok {
+			l.to.Log(context.Background(), e.level, e.message, e.fields...)
+			return
+		}
 	}
 	l.dying = l.dying || strings.HasPrefix(text, "panic: ") || strings.HasPrefix(text, "fatal error: ")
 	l.to.Log(context.Background(), l.levelOf(text), text)
+}
+
+// isHeard says whether anybody listens at any level that an entry may have, which only parsing it would tell.
+func (l *stderrLog) isHeard() bool {
+	for _, level := range slogLevels {
+		if l.to.Enabled(context.Background(), level) {
+			return true
+		}
+	}
+	return false
 }
 
 func (l *stderrLog) levelOf(text string) slog.Level {
@@ -47,8 +59,12 @@ type entry struct {
 	fields  []any // names and values
 }
 
+// maxEntry is how long an entry may be, and so how deep it may nest: what a hostile worker writes costs the host no more than that. A longer line is one
+// like any other.
+const maxEntry = 8 << 10
+
 func parseEntry(text string) (e entry, ok bool) {
-	if !strings.HasPrefix(text, "{") {
+	if !strings.HasPrefix(text, "{") || len(text) > maxEntry {
 		return e, false
 	}
 	var fields map[string]any

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // records is a slog.Handler that keeps what it gets, as lines of level, message and fields.
@@ -55,6 +56,24 @@ func TestLinesOnStandardErrorKeepTheirLevel(t *testing.T) {
 		(&stderrLog{to: slog.New(kept)}).line(line)
 		assert.Equal(t, []string{want}, kept.got)
 	}
+}
+
+// A worker may write without end, and entries of any length and depth.
+func TestEntriesOnStandardErrorAreNotReadWhereThatCostsTooMuch(t *testing.T) {
+	entry := func(size int) string {
+		const head, end = `{"@level":"warn","@message":"`, `"}`
+		return head + strings.Repeat("x", size-len(head)-len(end)) + end
+	}
+	kept := new(records)
+	log := &stderrLog{to: slog.New(kept)}
+	log.line(entry(maxEntry))
+	log.line(entry(maxEntry + 1))
+	require.Len(t, kept.got, 2)
+	assert.True(t, strings.HasPrefix(kept.got[0], "WARN xxx"))
+	assert.Equal(t, "DEBUG "+entry(maxEntry+1), kept.got[1])
+
+	unheard, line := &stderrLog{to: slog.New(slog.DiscardHandler)}, entry(100)
+	assert.Zero(t, testing.AllocsPerRun(100, func() { unheard.line(line) }), "it is parsed, and nobody listens")
 }
 
 // The stacks that follow are of the same level as the reason before them.

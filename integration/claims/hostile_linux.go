@@ -18,6 +18,8 @@ var hostile = []claim{
 	{says: "it shakes hands with nobody who does not name the protocol", at: "procpool", old: `append(bytes.Split(bytes.TrimSpace(line), []byte("|")), nil)`, new: `bytes.Split(bytes.TrimSpace(line), []byte("|"))`, test: test{"procpool", "TestTheHandshakeLineIsAllThatGoPluginGets/no protocol"}},
 	{says: "it reads no certificate there", at: "procpool", old: "fields[:min(len(fields), 5)]", new: "fields", test: test{"procpool", "TestTheHandshakeLineIsAllThatGoPluginGets/with a certificate"}, how: crashes},
 	{says: "a line of the log is what it is, whatever stands where text should", at: "procpool", old: "if !isText || !isLevel {", new: "if !isLevel && !isText {", test: test{"procpool", "TestLinesOnStandardErrorKeepTheirLevel"}},
+	{says: "a long one is none", at: "procpool", old: ` || len(text) > maxEntry {`, new: " {", test: test{"procpool", "TestEntriesOnStandardErrorAreNotReadWhereThatCostsTooMuch"}},
+	{says: "and none is read that nobody would hear", at: "procpool", old: "if l.isHeard() {", new: "if l.isHeard() || true {", test: test{"procpool", "TestEntriesOnStandardErrorAreNotReadWhereThatCostsTooMuch"}},
 	{says: "the error of a start holds nothing that a terminal obeys, and is not long", at: "procpool", old: `abbreviate(strings.Join(strings.Fields(e.Err.Error()), " "))`, new: `strings.Join(strings.Fields(e.Err.Error()), " ")`, test: test{"procpool", "TestErrorsHoldNothingThatATerminalObeys"}},
 
 	// Messages.
