@@ -19,10 +19,11 @@ const module = "github.com/seed7d1be1d5/concurrent/"
 // mayImport lists, for each package that others build on, what it may import besides the standard library, directly and
 // through others. Everything else is a leaf.
 var mayImport = map[string][]string{
-	"futures":          {},
-	"internal/workers": {module + "futures"},
-	"ipc":              {module + "futures", "github.com/vmihailenco/"},
-	"worker":           {module + "futures", module + "ipc", "github.com/vmihailenco/"},
+	"futures":           {},
+	"internal/harmless": {},
+	"internal/workers":  {module + "futures"},
+	"ipc":               {module + "futures", "github.com/vmihailenco/"},
+	"worker":            {module + "futures", module + "ipc", "github.com/vmihailenco/"},
 	"worker/starlark": {
 		module + "worker", module + "futures", module + "ipc", "github.com/vmihailenco/", "go.starlark.net/", "golang.org/x/sys",
 	},
@@ -33,7 +34,7 @@ var mayImport = map[string][]string{
 		"golang.org/x/sys/", // of wazero
 	},
 	"procpool": {
-		module + "futures", module + "ipc", "github.com/vmihailenco/", "github.com/hashicorp/", "golang.org/x/",
+		module + "futures", module + "ipc", module + "internal/harmless", "github.com/vmihailenco/", "github.com/hashicorp/", "golang.org/x/",
 		"google.golang.org/", "github.com/golang/protobuf/", "github.com/oklog/run", "github.com/fatih/color", "github.com/mattn/", // of go-plugin
 		"github.com/elastic/go-seccomp-bpf/arch", "github.com/containerd/", "github.com/opencontainers/runtime-spec/",
 		"github.com/cilium/ebpf", "github.com/coreos/go-systemd/", "github.com/docker/go-units", "github.com/godbus/dbus/", "github.com/moby/sys/", "github.com/sirupsen/logrus", // of cgroups

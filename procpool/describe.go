@@ -10,7 +10,7 @@ import (
 	"github.com/seed7d1be1d5/concurrent/ipc"
 )
 
-// A Description is what a worker says of itself when it starts.
+// A Description is what a worker says of itself when it starts, as it says it: who shows that of a worker that is not trusted makes it harmless before.
 type Description struct {
 	Build     string         // which program it is and what it was built from, for a human
 	Features  []string       // what it can do beyond taking one call at a time

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"syscall"
 	"time"
-	"unicode"
 
 	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/internal/harmless"
 	"github.com/seed7d1be1d5/concurrent/ipc"
 )
 
@@ -98,37 +98,23 @@ func (e *WorkerCrashError) Is(target error) bool {
 // Unwrap gives the Cause.
 func (e *WorkerCrashError) Unwrap() error { return e.Cause }
 
+// mostSaid is how much an error quotes of what a worker says of itself, or of why it was not started.
+const mostSaid = 500
+
 // lastWords is the line of what a worker has said last that says most: the head of a Go crash, of which a long dump leaves nothing in stderr,
 // or else the last line.
 func lastWords(stderr, dump string) string {
+	const most = 200
 	for _, text := range [...]string{stderr, dump} {
 		for line := range strings.Lines(text) {
 			if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") || strings.HasPrefix(line, "runtime: goroutine stack exceeds") ||
 				strings.HasPrefix(line, "SIG") && strings.Contains(line, ": ") {
-				return shortened(line)
+				return harmless.Line(line, most)
 			}
 		}
 	}
 	lines := strings.Split(strings.TrimSpace(stderr), "\n")
-	return shortened(lines[len(lines)-1])
-}
-
-func shortened(line string) string {
-	const most = 200
-	if line = strings.TrimSpace(line); len(line) > most {
-		line = line[:most] + "..."
-	}
-	return harmless(line)
-}
-
-// harmless is text of a worker's in which nothing is left that a terminal obeys, or a reader cannot see.
-func harmless(text string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, strings.ToValidUTF8(text, "?"))
+	return harmless.Line(lines[len(lines)-1], most)
 }
 
 // A StartError says that a worker could not be started, or that it did not shake hands. The pool is broken then, unless
@@ -143,7 +129,7 @@ type StartError struct {
 func (e *StartError) Error() string {
 	s := fmt.Sprintf("procpool: start worker %s: %s", e.Command, e.Reason)
 	if e.Err != nil {
-		s += ": " + abbreviate(strings.Join(strings.Fields(e.Err.Error()), " ")) // it may quote the worker
+		s += ": " + harmless.Line(e.Err.Error(), mostSaid) // it may quote the worker
 	}
 	if line := lastWords(e.Stderr, ""); line != "" {
 		s += "\nlast words: " + line

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/internal/harmless"
 	"github.com/seed7d1be1d5/concurrent/ipc"
 )
 
@@ -28,7 +29,7 @@ func readHello(frames *ipc.Reader) (hello ipc.HelloParam, err error) {
 	}
 	if hello.Protocol != ipc.Version {
 		return hello, fmt.Errorf("%w: the worker (%s) speaks version %d, this host version %d: build both from the same release",
-			ipc.ErrProtocol, abbreviate(hello.Build), hello.Protocol, ipc.Version)
+			ipc.ErrProtocol, harmless.Line(hello.Build, mostSaid), hello.Protocol, ipc.Version)
 	}
 	return hello, nil
 }
@@ -41,7 +42,7 @@ func refusals(hello ipc.HelloParam) func(*task) error {
 		offers[f.Name] = f
 		names = append(names, f.Name)
 	}
-	offered, build := abbreviate(strings.Join(names, ", ")), abbreviate(hello.Build)
+	offered, build := harmless.Line(strings.Join(names, ", "), mostSaid), harmless.Line(hello.Build, mostSaid)
 	known := make(map[*function]error) // guarded by the pool's mu, like every call of refuse
 	return func(t *task) error {
 		err, ok := known[t.fn]
@@ -61,21 +62,12 @@ func refusals(hello ipc.HelloParam) func(*task) error {
 // function with it wants whatever the worker offers; an argument that does not fit fails its own call.
 var unchecked = ipc.Fingerprint(reflect.TypeFor[any]())
 
-// abbreviate keeps what a worker says of itself from filling an error.
-func abbreviate(s string) string {
-	const most = 500
-	if len(s) <= most {
-		return harmless(s)
-	}
-	return harmless(strings.ToValidUTF8(s[:most], "")) + "..."
-}
-
 // compare refuses a worker's function of other types.
 func (f *function) compare(offer ipc.Function, build string) error {
 	for _, c := range []struct{ what, here, there string }{{"takes", f.in, offer.In}, {"returns", f.out, offer.Out}} {
 		if c.there != "" && c.here != unchecked && c.there != c.here {
 			return fmt.Errorf("procpool: %w: %s %s %s in this program and %s in the worker (%s): build both from the same source",
-				futures.ErrNotShareable, f.name, c.what, c.here, abbreviate(c.there), build)
+				futures.ErrNotShareable, f.name, c.what, c.here, harmless.Line(c.there, mostSaid), build)
 		}
 	}
 	return nil

@@ -258,7 +258,7 @@ func (b *batch) fail(index int, f failure) {
 	name := f.group()
 	g := b.tally.groups[name]
 	if g == nil {
-		g = &failures{name: name, first: index, text: f.Message}
+		g = &failures{name: name, first: index, text: brief(f.Message)}
 		b.tally.groups[name] = g
 	}
 	g.count++

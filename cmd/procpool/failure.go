@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"syscall"
@@ -77,7 +76,7 @@ func failureOf(err error) failure {
 func (f failure) group() string {
 	switch {
 	case f.Kind == badTask || f.Kind == panicked:
-		return fmt.Sprintf("%s (%s)", f.Kind, f.Type)
+		return fmt.Sprintf("%s (%s)", f.Kind, brief(f.Type))
 	case f.Signal != 0:
 		return fmt.Sprintf("%s (%v)", f.Kind, syscall.Signal(f.Signal))
 	case f.ExitCode != nil:
@@ -90,12 +89,9 @@ func (f failure) group() string {
 // appendFailure appends the output line of an item that failed.
 func appendFailure(dst *bytes.Buffer, index int, f failure) error {
 	fmt.Fprintf(dst, `{"index":%d,"error":`, index)
-	enc := json.NewEncoder(dst)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(f); err != nil {
+	if err := encode(dst, f); err != nil {
 		return err // cannot be: its fields are strings and numbers
 	}
-	dst.Truncate(dst.Len() - 1) // the end of line that Encode writes
 	dst.WriteString("}\n")
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v3"
+
+	"github.com/seed7d1be1d5/concurrent/internal/harmless"
 )
 
 func funcsCommand() *cli.Command {
@@ -21,7 +23,7 @@ func funcsCommand() *cli.Command {
 }
 
 func listFunctions(ctx context.Context, c *cli.Command) error {
-	d, err := describe(ctx, workerOf(c), os.Stderr)
+	d, err := describe(ctx, workerOf(c), harmless.NewWriter(os.Stderr))
 	if err != nil {
 		return err
 	}
@@ -29,11 +31,11 @@ func listFunctions(ctx context.Context, c *cli.Command) error {
 	for _, f := range d.Functions {
 		fmt.Fprintln(&b, signature(f))
 	}
-	features := strings.Join(d.Features, ", ")
+	features := said(strings.Join(d.Features, ", "))
 	if features == "" {
 		features = "none"
 	}
-	fmt.Fprintf(&b, "\nbuild     %s\nfeatures  %s\n", d.Build, features)
+	fmt.Fprintf(&b, "\nbuild     %s\nfeatures  %s\n", said(d.Build), features)
 	if _, err := os.Stdout.WriteString(b.String()); err != nil {
 		return fail(exitIO, "write the list: %v", err)
 	}

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/seed7d1be1d5/concurrent/futures"
+	"github.com/seed7d1be1d5/concurrent/internal/harmless"
 	"github.com/seed7d1be1d5/concurrent/procpool"
 )
 
@@ -43,7 +44,7 @@ func poolFlags() []cli.Flag {
 		&cli.StringFlag{Name: "on-crash", Usage: "break: a crash ends the batch; replace: it fails its own line, and a new worker goes on", Value: "replace"},
 		&cli.IntFlag{Name: "max-tasks", Usage: "replace each worker after `N` calls; 0 means never"},
 		&cli.StringFlag{Name: "progress", Usage: "a bar on standard error: auto (on a terminal), always or never", Value: "auto"},
-		&cli.StringFlag{Name: "worker-output", Usage: "what workers print: show it on standard error, or hide it", Value: "show"},
+		&cli.StringFlag{Name: "worker-output", Usage: "what workers print: show it on standard error, with a ? for what a terminal would obey, or hide it", Value: "show"},
 		&cli.BoolFlag{Name: "quiet", Usage: "no closing table"},
 	}
 }
@@ -108,7 +109,7 @@ func settingsOf(c *cli.Command) (settings, error) {
 	}
 	switch c.String("worker-output") {
 	case "show":
-		s.config.Stderr = os.Stderr
+		s.config.Stderr = harmless.NewWriter(os.Stderr)
 	case "hide":
 	default:
 		return s, fail(exitUsage, "-worker-output %s: it must be show or hide", c.String("worker-output"))
@@ -172,7 +173,7 @@ func (j job) run() (*tally, *cost, error) {
 	}
 	defer bar.end()
 	if j.config.Stderr != nil {
-		j.config.Stderr = bar.beside(os.Stderr)
+		j.config.Stderr = harmless.NewWriter(bar.beside(os.Stderr))
 	}
 	pool, err := procpool.New(j.config)
 	if err != nil {
@@ -259,6 +260,7 @@ index is the number of the input line, from 0. The kinds of error are
 VALUES. The types of the function decide what fits; procpool funcs lists them. A struct is an object with the names
 of its fields. A number written as an integer is sent as one, and any other as a float64. Bytes in a result are written as
 base64; a string given to a function that takes bytes is its UTF-8. A key of a map that is no string is written as one.
+What cannot be seen in a text, or what a terminal would obey, is written as \u and its number, which is the same in JSON.
 
 STREAMING. Lines are taken and written as they come, so the input may be endless; -ahead and 64 MiB of input bound what is
 under way. A line may be up to 1 GiB long.

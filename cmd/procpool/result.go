@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"math"
 	"strconv"
@@ -18,13 +17,10 @@ func appendResult(dst *bytes.Buffer, index int, v any) error {
 	}
 	start := dst.Len()
 	fmt.Fprintf(dst, `{"index":%d,"result":`, index)
-	enc := json.NewEncoder(dst)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(plain); err != nil {
+	if err := encode(dst, plain); err != nil {
 		dst.Truncate(start)
 		return err
 	}
-	dst.Truncate(dst.Len() - 1) // the end of line that Encode writes
 	dst.WriteString("}\n")
 	return nil
 }

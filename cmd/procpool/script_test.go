@@ -18,11 +18,12 @@ import (
 	"github.com/seed7d1be1d5/concurrent/worker"
 )
 
-// The programs of the scripts are this test binary: procpool, and the stock worker with a few functions more.
+// The programs of the scripts are this test binary: procpool, the stock worker with a few functions more, and a hostile one.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"procpool": main,
 		"worker":   func() { worker.Main(append(oddities, tasks.All...)...) },
+		"stranger": stranger,
 	})
 }
 

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/seed7d1be1d5/concurrent/internal/harmless"
 )
 
 // A table is the closing account on standard error: a name and a value in each row.
@@ -41,19 +43,16 @@ func (t *table) addItems(name string, tally *tally) {
 			t.add("  ...", "and %d more kinds of failure", len(groups)-i)
 			break
 		}
-		t.add("  "+g.name, "%s, first in line %d: %s", grouped(g.count), g.first+1, brief(g.text))
+		t.add("  "+g.name, "%s, first in line %d: %s", grouped(g.count), g.first+1, g.text)
 	}
 }
 
 const maxGroups = 12
 
-// brief is the first line of a text, and not too much of it.
+// brief is the first line of a text of a worker's, and not too much of it.
 func brief(text string) string {
 	text, _, _ = strings.Cut(text, "\n")
-	if runes := []rune(text); len(runes) > 120 {
-		text = string(runes[:120]) + "..."
-	}
-	return text
+	return harmless.Line(text, 120)
 }
 
 // addTimes tells what the batch took.

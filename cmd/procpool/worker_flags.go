@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/seed7d1be1d5/concurrent/internal/harmless"
 	"github.com/seed7d1be1d5/concurrent/ipc"
 	"github.com/seed7d1be1d5/concurrent/procpool"
 )
@@ -25,24 +25,14 @@ func workerOf(c *cli.Command) procpool.WorkerCommand {
 // describe asks a worker what it offers, before anything else is done. stderr gets what it prints meanwhile.
 func describe(ctx context.Context, worker procpool.WorkerCommand, stderr io.Writer) (procpool.Description, error) {
 	d, err := procpool.Describe(ctx, procpool.Config{Worker: worker, Stderr: stderr})
-	var start *procpool.StartError
-	switch {
-	case err == nil:
-		return d, nil
-	case errors.As(err, &start):
-		return d, fail(exitPool, "the worker %s cannot be used: %s: %v%s", worker, start.Reason, start.Err, lastWords(start.Stderr))
-	default:
-		return d, fail(exitPool, "the worker %s cannot be used: %v", worker, err)
+	if err != nil {
+		return d, fail(exitPool, "the worker %s cannot be used: %s", worker, strings.TrimPrefix(err.Error(), "procpool: "))
 	}
+	return d, nil
 }
 
-func lastWords(stderr string) string {
-	text := strings.TrimSpace(stderr)
-	if text == "" {
-		return ""
-	}
-	return "\nIts last words were:\n" + text
-}
+// said is what a worker says of itself, as a line that is not too long.
+func said(text string) string { return harmless.Line(text, 500) }
 
 // find makes sure that the worker offers a function.
 func find(d procpool.Description, worker procpool.WorkerCommand, name string) error {
@@ -53,7 +43,7 @@ func find(d procpool.Description, worker procpool.WorkerCommand, name string) er
 		}
 		names = append(names, f.Name)
 	}
-	return fail(exitPool, "the worker %s (%s) offers no function %q; it offers %s", worker, d.Build, name, strings.Join(names, ", "))
+	return fail(exitPool, "the worker %s (%s) offers no function %q; it offers %s", worker, said(d.Build), name, said(strings.Join(names, ", ")))
 }
 
 // signature is a function as funcs lists it.
@@ -62,7 +52,7 @@ func signature(f ipc.Function) string {
 		if s == "" {
 			return "?" // the worker does not say
 		}
-		return s
+		return said(s)
 	}
-	return fmt.Sprintf("%s(%s) %s", f.Name, or(f.In), or(f.Out))
+	return fmt.Sprintf("%s(%s) %s", said(f.Name), or(f.In), or(f.Out))
 }

@@ -115,7 +115,7 @@ func (b bench) try(c claim) (r report) {
 	if err != nil {
 		return report{verdict: noMutant, said: err.Error() + "\n"}
 	}
-	if said, err := b.run(overlay, grace, "go", "build", "./"+c.at); err != nil {
+	if said, err := b.run(overlay, grace, "go", "build", "-o", os.DevNull, "./"+c.at); err != nil {
 		return report{verdict: noMutant, said: said}
 	}
 	said, err := b.goTest(overlay, c.in, c.run, c.within())

@@ -20,7 +20,7 @@ var hostile = []claim{
 	{says: "a line of the log is what it is, whatever stands where text should", at: "procpool", old: "if !isText || !isLevel {", new: "if !isLevel && !isText {", test: test{"procpool", "TestLinesOnStandardErrorKeepTheirLevel"}},
 	{says: "a long one is none", at: "procpool", old: ` || len(text) > maxEntry {`, new: " {", test: test{"procpool", "TestEntriesOnStandardErrorAreNotReadWhereThatCostsTooMuch"}},
 	{says: "and none is read that nobody would hear", at: "procpool", old: "if l.isHeard() {", new: "if l.isHeard() || true {", test: test{"procpool", "TestEntriesOnStandardErrorAreNotReadWhereThatCostsTooMuch"}},
-	{says: "the error of a start holds nothing that a terminal obeys, and is not long", at: "procpool", old: `abbreviate(strings.Join(strings.Fields(e.Err.Error()), " "))`, new: `strings.Join(strings.Fields(e.Err.Error()), " ")`, test: test{"procpool", "TestErrorsHoldNothingThatATerminalObeys"}},
+	{says: "the error of a start holds nothing that a terminal obeys, and is not long", at: "procpool", old: "harmless.Line(e.Err.Error(), mostSaid)", new: "e.Err.Error()", test: test{"procpool", "TestErrorsHoldNothingThatATerminalObeys"}},
 
 	// Messages.
 	{says: "a message has as many elements as its kind", at: "ipc", old: "c.bad || size != want ||", new: "c.bad || size != want && false ||", test: test{"ipc", "TestBodiesThatAreNoMessage"}},
@@ -86,7 +86,11 @@ var hostile = []claim{
 	{says: "it speaks this version", at: "procpool", old: "if hello.Protocol != ipc.Version {", new: "if false {", test: test{pool, "TestAWorkerThatDoesNotShakeHandsIsAStartError/hello of another version"}},
 	{says: "it answers the initializer and no other call", at: "procpool", old: "if m.Kind != ipc.KindResponse || m.ID != ipc.InitializerID {", new: "if false {", test: test{pool, "TestAWorkerThatAnswersAnotherCallThanTheInitializer"}},
 	{says: "its functions take and return what they are called with", at: "procpool", old: "if c.there != \"\" && c.here != unchecked && c.there != c.here {", new: "if false {", test: test{pool, "TestAFuncOfOtherTypesIsRefused"}},
-	{says: "what it says of itself does not fill an error", at: "procpool", old: `return harmless(strings.ToValidUTF8(s[:most], "")) + "..."`, new: "return harmless(s)", test: test{"procpool", "TestWhatAWorkerSaysOfItselfDoesNotFillAnError"}},
+	{says: "what it says of itself does not fill an error", at: "procpool", old: `harmless.Line(strings.Join(names, ", "), mostSaid), harmless.Line(hello.Build, mostSaid)`, new: `strings.Join(names, ", "), harmless.Line(hello.Build, mostSaid)`, test: test{"procpool", "TestWhatAWorkerSaysOfItselfDoesNotFillAnError"}},
+	{says: "the batch tool lists nothing of it that a terminal obeys", at: "cmd/procpool", old: "return harmless.Line(text, 500)", new: `return text + harmless.Line("", 500)`, test: test{"cmd/procpool", "TestScripts/stranger"}},
+	{says: "nor tells it of failures", at: "cmd/procpool", old: "return harmless.Line(text, 120)", new: `return text + harmless.Line("", 120)`, test: test{"cmd/procpool", "TestScripts/stranger"}},
+	{says: "nor shows it of what a worker prints", at: "internal/harmless", old: "Lines(string(text[:whole]))", new: "string(text[:whole])", test: test{"cmd/procpool", "TestScripts/stranger"}},
+	{says: "nor writes it as JSON", at: "cmd/procpool", old: "if !bytes.ContainsFunc(text, unseen) {", new: "if true {", test: test{"cmd/procpool", "TestScripts/stranger"}},
 	{says: "what it prints before it shakes hands is not kept without bound", at: "procpool", old: "if len(h.buf) > maxLine {", new: "if false {", test: test{"procpool", "TestALineBeforeTheHandshakeIsNotKept"}},
 	{says: "a line of its output neither", at: "procpool", old: "if len(l.partial) >= maxLine {", new: "if false {", test: test{pool, "TestAnyVolumeInOneLine/stdout"}},
 	{says: "a program of another checksum is not started", at: "procpool", old: "} else if !ok {\n\t\t\treturn plugin.ErrChecksumsDoNotMatch\n\t\t}", new: "} else if !ok {\n\t\t\t_ = plugin.ErrChecksumsDoNotMatch\n\t\t}", test: test{pool, "TestTheChecksumDecidesWhichProgramIsStarted"}},
