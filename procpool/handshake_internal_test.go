@@ -22,7 +22,7 @@ import (
 )
 
 // shakeWith has go-plugin make of it what a worker has printed before it closed its standard output.
-func shakeWith(said []byte) (err error, rest []byte) {
+func shakeWith(said []byte) (rest []byte, err error) {
 	p := &process{exited: make(chan struct{})}
 	defer close(p.exited)
 	handshake, line := io.Pipe()
@@ -38,7 +38,7 @@ func shakeWith(said []byte) (err error, rest []byte) {
 		return &plugged{process: p, stdout: handshake}, nil
 	})
 	<-written
-	return err, out.Bytes()
+	return out.Bytes(), err
 }
 
 // certificate is what go-plugin's own plugins put into the sixth field, for a connection that has none here.
@@ -74,7 +74,7 @@ func TestTheHandshakeLineIsAllThatGoPluginGets(t *testing.T) {
 		"no protocol":        {"1|1|unix|descriptors-3-and-4\n", "", nil, `protocol ""`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err, rest := shakeWith([]byte(c.said))
+			rest, err := shakeWith([]byte(c.said))
 			if c.says == "" {
 				require.ErrorIs(t, err, c.err)
 			} else {
@@ -94,7 +94,7 @@ func FuzzHandshake(f *testing.F) {
 	f.Add([]byte("1|1|unix|descriptors-3-and-4|grpc||true\r\n"))
 	f.Add([]byte("-1|99999999999999999999|unix|x\n"))
 	f.Fuzz(func(t *testing.T, said []byte) {
-		err, rest := shakeWith(said)
+		rest, err := shakeWith(said)
 		for line := range bytes.Lines(rest) {
 			if !bytes.Contains(said, line) {
 				t.Errorf("%q was not said", line)
