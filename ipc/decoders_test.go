@@ -14,7 +14,7 @@ import (
 func FuzzParams(f *testing.F) {
 	for _, v := range []any{
 		ipc.HelloParam{Protocol: 1, PID: 7, Build: "b", Features: []string{"claims"}, Functions: []ipc.Function{{Name: "f", In: "int", Out: "string"}}},
-		ipc.WelcomeParam{Protocol: 1, Features: []string{"ring"}, MaxBody: math.MaxUint32, Slots: 4096},
+		ipc.WelcomeParam{Protocol: 1, Features: []string{"ring"}, MaxBody: math.MaxUint32, MaxResult: 1 << 20, Slots: 4096},
 		ipc.CancelParam{ID: math.MaxUint64, Reason: ipc.ReasonTimeout},
 		ipc.Meta{Timeout: math.MaxInt64, Deadline: -1, Attempt: 3},
 		ipc.Failure{Kind: ipc.FailedTask, Type: "t", Message: "m", Stack: "s", Codes: []string{"io.EOF", "unheard"}},

@@ -63,11 +63,24 @@ type Function struct {
 
 // A WelcomeParam is the host's answer to hello.
 type WelcomeParam struct {
-	Protocol int      `msgpack:"protocol"`
-	Features []string `msgpack:"features"` // those of the worker's that will be used
-	MaxBody  uint32   `msgpack:"max_body"` // no frame may have a longer body
-	Slots    int      `msgpack:"slots"`    // of the claim table; 0 without claims
+	Protocol  int      `msgpack:"protocol"`
+	Features  []string `msgpack:"features"`   // those of the worker's that will be used
+	MaxBody   uint32   `msgpack:"max_body"`   // no frame may have a longer body
+	MaxResult uint32   `msgpack:"max_result"` // no result may be longer, encoded; 0 from a host that does not say
+	Slots     int      `msgpack:"slots"`      // of the claim table; 0 without claims
 }
+
+// ResultLimit is the longest result that may be sent, encoded: it keeps to MaxResult, and its frame to MaxBody.
+func (w WelcomeParam) ResultLimit() uint32 {
+	fits := w.MaxBody - min(w.MaxBody, resultHead)
+	if w.MaxResult == 0 {
+		return fits
+	}
+	return min(w.MaxResult, fits)
+}
+
+// resultHead is the most that a response has before its result.
+const resultHead = 12
 
 // A CancelParam asks for the ctx of a running call to be done.
 type CancelParam struct {
@@ -118,19 +131,28 @@ func AppendChunkHead(dst []byte, id uint64, function string, meta Meta, calls, a
 }
 
 // AppendResult appends a frame with the response of a call that went well; result is encoded on the way, and if it cannot
-// be, dst comes back as it was.
-func AppendResult(dst []byte, id uint64, result any, maxBody uint32) ([]byte, error) {
+// be, or is longer than most then, dst comes back as it was.
+func AppendResult(dst []byte, id uint64, result any, most uint32) ([]byte, error) {
 	start := len(dst)
 	out := append(beginFrame(dst), 0x94, byte(KindResponse))
 	out = append(appendUint(out, id), msgpackNil)
+	head := len(out)
 	out, err := AppendValue(out, result)
+	if err == nil {
+		err = CheckResult(out[head:], most)
+	}
 	if err != nil {
 		return dst, err
 	}
-	if n := len(out) - start - headerLen; uint64(n) > uint64(maxBody) {
-		return dst, &TooLargeError{uint64(n), uint64(maxBody)}
-	}
 	return endFrame(out, start, 0), nil
+}
+
+// CheckResult is an error if an encoded result is longer than most.
+func CheckResult(result []byte, most uint32) error {
+	if uint64(len(result)) > uint64(most) {
+		return fmt.Errorf("ipc: it takes %d bytes, and the host takes results of up to %d (Config.MaxResult)", len(result), most)
+	}
+	return nil
 }
 
 // ResultIn is the encoded result in a frame that AppendResult has made.

@@ -128,14 +128,32 @@ func TestResultsThatCannotBeSentLeaveNothingBehind(t *testing.T) {
 		require.Error(t, err, name)
 		require.Equal(t, "abc", string(b), name)
 	}
-	exact := strings.Repeat("x", 992) // [4 elements, kind, id, nil] and a head of 3 bytes
-	b, err := ipc.AppendResult(nil, 1, &exact, 999)
+	exact := strings.Repeat("x", 997) // and a head of 3 bytes
+	b, err := ipc.AppendResult(nil, 1, &exact, 1000)
 	require.NoError(t, err, "the limit itself is allowed")
-	require.Len(t, b, 8+999)
-	_, err = ipc.AppendResult(nil, 1, &exact, 998)
-	var tooLarge *ipc.TooLargeError
-	require.ErrorAs(t, err, &tooLarge)
-	require.Equal(t, ipc.TooLargeError{Len: 999, Max: 998}, *tooLarge)
+	require.Len(t, ipc.ResultIn(b), 1000)
+	_, err = ipc.AppendResult(nil, 1, &exact, 999)
+	require.ErrorContains(t, err, "it takes 1000 bytes, and the host takes results of up to 999 (Config.MaxResult)")
+}
+
+// Whatever welcome says, a result within its limit fits into a frame.
+func TestTheLimitOfResultsIsThatOfWelcome(t *testing.T) {
+	for _, c := range []struct{ body, result, want uint32 }{
+		{1 << 20, 1000, 1000},
+		{1 << 20, 0, 1<<20 - 12},
+		{1 << 20, 1 << 20, 1<<20 - 12},
+		{5, 0, 0},
+		{5, 5, 0},
+		{ipc.MaxBody, ipc.MaxBody, ipc.MaxBody - 12},
+	} {
+		w := ipc.WelcomeParam{MaxBody: c.body, MaxResult: c.result}
+		require.Equal(t, c.want, w.ResultLimit(), "%+v", w)
+	}
+	exact := strings.Repeat("x", 985) // and a head of 3 bytes
+	limit := ipc.WelcomeParam{MaxBody: 1000}.ResultLimit()
+	b, err := ipc.AppendResult(nil, math.MaxUint64, &exact, limit)
+	require.NoError(t, err)
+	require.Len(t, ipc.Body(b), 1000)
 }
 
 func TestFailuresComeBackAsTheyWere(t *testing.T) {

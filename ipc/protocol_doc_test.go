@@ -150,8 +150,8 @@ func TestDocumentHasTheBytesOfEveryMessage(t *testing.T) {
 	answer := 42
 	result, err := AppendResult(nil, 1, &answer, MaxBody)
 	require.NoError(t, err)
-	welcome := WelcomeParam{Protocol: Version, MaxBody: MaxBody}
-	claims := WelcomeParam{Protocol: Version, Features: []string{FeatureCancel, FeatureClaims}, MaxBody: MaxBody, Slots: 1024}
+	welcome := WelcomeParam{Protocol: Version, MaxBody: MaxBody, MaxResult: MaxBody}
+	claims := WelcomeParam{Protocol: Version, Features: []string{FeatureCancel, FeatureClaims}, MaxBody: MaxBody, MaxResult: 1 << 20, Slots: 1024}
 	want := map[string][]byte{
 		"frame": []byte("\xc1cf\x01\x00\x00\x00\x02\x91\x07"),
 		"hello": AppendNotification(nil, Hello, HelloParam{

@@ -52,7 +52,7 @@ func serve(table offered) error {
 		return err
 	}
 	frames.SetLimit(welcome.MaxBody)
-	s := newSession(table, frames, newReadiness(pipes.requests), pipes.responses, welcome.MaxBody)
+	s := newSession(table, frames, newReadiness(pipes.requests), pipes.responses, welcome.ResultLimit())
 	if slices.Contains(welcome.Features, ipc.FeatureClaims) {
 		if s.claims, err = ipc.NewClaims(pipes.claims); err != nil {
 			return err

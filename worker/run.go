@@ -101,12 +101,15 @@ func (s *session) encode(id uint64, v any) (frame, result []byte, err error) {
 			if result, err = ipc.AppendValue(room[:0], v); err != nil {
 				return nil, nil, err
 			}
+			if err = ipc.CheckResult(result, s.maxResult); err != nil {
+				return nil, nil, err
+			}
 			if p, ok := s.arena.PutResult(id, result); ok {
 				return ipc.AppendPlacedResult(s.frame[:0], id, p), nil, nil
 			}
 		}
 	}
-	if frame, err = ipc.AppendResult(s.frame[:0], id, v, s.maxBody); err != nil {
+	if frame, err = ipc.AppendResult(s.frame[:0], id, v, s.maxResult); err != nil {
 		return nil, nil, err
 	}
 	result = ipc.ResultIn(frame)

@@ -29,7 +29,7 @@ type session struct {
 	arena     *ipc.Arena  // nil if every value travels in its message
 	requests  *readiness  // of what frames reads from
 	responses *os.File
-	maxBody   uint32
+	maxResult uint32     // encoded
 	over      chan error // why serving is over
 
 	// Of whoever reads.
@@ -73,9 +73,9 @@ type request struct {
 	alone callContext        // the ctx of the first call
 }
 
-func newSession(table offered, frames *ipc.Reader, requests *readiness, responses *os.File, maxBody uint32) *session {
+func newSession(table offered, frames *ipc.Reader, requests *readiness, responses *os.File, maxResult uint32) *session {
 	return &session{
-		table: table, frames: frames, requests: requests, responses: responses, maxBody: maxBody,
+		table: table, frames: frames, requests: requests, responses: responses, maxResult: maxResult,
 		over: make(chan error, 2), wake: make(chan struct{}, 1),
 	}
 }

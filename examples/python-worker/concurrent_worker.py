@@ -24,6 +24,7 @@ HANDSHAKE = "1|1|unix|descriptors-3-and-4|netrpc"
 MAGIC = b"\xc1cf\x01"
 REQUEST, RESPONSE, NOTIFICATION = 0, 1, 2
 MAX_TEXT = 64 << 10  # of a failure
+RESULT_HEAD = 12  # the most that a response has before its result
 
 # What a caller finds with errors.Is in the error of a function that raised one of these.
 CODES = {FileNotFoundError: "fs.ErrNotExist", FileExistsError: "fs.ErrExist", PermissionError: "fs.ErrPermission",
@@ -66,10 +67,11 @@ def main():
     if welcome[:2] != [NOTIFICATION, "welcome"] or welcome[2][0]["protocol"] != VERSION:
         die(f"this is no welcome: {welcome}")
     max_body = welcome[2][0]["max_body"]
+    max_result = min(welcome[2][0].get("max_result") or max_body, max_body - RESULT_HEAD)
     calls = queue.Queue()
     threading.Thread(target=read, args=(requests, max_body, calls), daemon=True).start()
     while True:
-        send(responses, answer(calls.get(), max_body))
+        send(responses, answer(calls.get(), max_result))
 
 
 def read(requests, max_body, calls):
@@ -82,7 +84,7 @@ def read(requests, max_body, calls):
             calls.put(message)
 
 
-def answer(message, max_body):
+def answer(message, max_result):
     """Runs one call and returns the body of its response."""
     number, name = message.unpack(), message.unpack()
     message.skip()  # meta: the host keeps the time
@@ -98,12 +100,12 @@ def answer(message, max_body):
         codes = [code for kind, code in CODES.items() if isinstance(e, kind)]
         return failure(number, "task", type(e).__qualname__, str(e), "".join(traceback.format_exception(type(e), e, e.__traceback__)), codes)
     try:
-        body = pack([RESPONSE, number, None, result])
+        value = pack(result)
     except Exception as e:
         return failure(number, "result", message=str(e))
-    if len(body) > max_body:
-        return failure(number, "result", message=f"a body of {len(body)} bytes is over the limit of {max_body}")
-    return body
+    if len(value) > max_result:
+        return failure(number, "result", message=f"it takes {len(value)} bytes, and the host takes results of up to {max_result} (Config.MaxResult)")
+    return b"\x94" + pack(RESPONSE) + pack(number) + pack(None) + value
 
 
 def failure(number, kind, type="", message="", stack="", codes=()):
