@@ -129,6 +129,13 @@ type Config struct {
 	// as far as it is used, and given back when the worker leaves. Zero means 64 MiB; [NoArena] means none.
 	ArenaSize int
 
+	// MaxResult is how many bytes a result may have as it is encoded. The call of a longer one fails with an error that matches
+	// futures.ErrNotShareable, and its worker goes on; a worker that sends a longer one nevertheless breaks the protocol and is
+	// ended. Decoding takes a multiple of it: a few times that into most types, and into any more than a hundred times. So set it
+	// for workers that may be hostile. Zero means 1 GiB, which is the most there can be; where Limits.Memory is enforced and less,
+	// that is the bound.
+	MaxResult int64
+
 	// MaxRSS is how many bytes of memory a worker may have before it is replaced: the answer to leaks, while Limits.Memory is that to
 	// floods. It is looked at between calls, ten times a second at most, and does not count what is shared with this program or read from files;
 	// the worker finishes what it runs, and nobody notices but Stats. Zero means no limit. Linux only.
@@ -202,6 +209,7 @@ func (c Config) complete() (Config, error) {
 		{"IdleTimeout", int64(c.IdleTimeout)},
 		{"StartTimeout", int64(c.StartTimeout)},
 		{"KillGrace", int64(c.KillGrace)},
+		{"MaxResult", c.MaxResult},
 		{"MaxRSS", c.MaxRSS},
 	} {
 		if n.value < 0 {
@@ -210,6 +218,9 @@ func (c Config) complete() (Config, error) {
 	}
 	if n := int64(c.ArenaSize); n != 0 && n != NoArena && (n < minArenaSize || n > maxArenaSize) {
 		bad("ArenaSize", "%d bytes: it must be from %d to %d, zero for the default, or NoArena", n, minArenaSize, int64(maxArenaSize))
+	}
+	if c.MaxResult > ipc.MaxBody {
+		bad("MaxResult", "%d bytes: it must be at most %d, or zero for that", c.MaxResult, ipc.MaxBody)
 	}
 	if c.OnCrash > ReplaceWorker {
 		bad("OnCrash", "%v is no policy", c.OnCrash)

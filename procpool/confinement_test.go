@@ -21,6 +21,8 @@ func TestNewRefusesLimitsThatNoWorkerCanLiveWith(t *testing.T) {
 		{procpool.Config{Limits: procpool.Limits{FileSize: -1, Core: -2}}, []string{"Config.Limits.FileSize: -1", "Config.Limits.Core: -2"}},
 		{procpool.Config{Limits: procpool.Limits{Processes: 4194305}}, []string{"Config.Limits.Processes: 4194305", "at most 4194304"}},
 		{procpool.Config{MaxRSS: -1}, []string{"Config.MaxRSS"}},
+		{procpool.Config{MaxResult: -1}, []string{"Config.MaxResult: -1 is negative"}},
+		{procpool.Config{MaxResult: 1<<30 + 1}, []string{"Config.MaxResult: 1073741825 bytes", "at most 1073741824"}},
 		{procpool.Config{Sandbox: procpool.Sandbox{Read: []string{""}}}, []string{"Config.Sandbox", "empty path"}},
 	} {
 		c.config.Worker = procpool.Self()

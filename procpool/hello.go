@@ -89,7 +89,7 @@ func (l *link) initialize(frames *ipc.Reader) error {
 	for {
 		body, err := frames.Next()
 		if err != nil {
-			return failed(fmt.Errorf("the worker was lost: %w", err))
+			return failed(fmt.Errorf("the worker was lost: %w", l.limit.explain(err)))
 		}
 		m, err := ipc.ParseMessage(body)
 		if err != nil {
@@ -100,6 +100,9 @@ func (l *link) initialize(frames *ipc.Reader) error {
 		}
 		if m.Kind != ipc.KindResponse || m.ID != ipc.InitializerID {
 			return failed(fmt.Errorf("%w: the worker answered call %d, which it was not sent", ipc.ErrProtocol, m.ID))
+		}
+		if err := l.limit.check(m.Value); err != nil {
+			return failed(err)
 		}
 		if len(m.Failure) == 0 {
 			return nil

@@ -83,7 +83,7 @@ func (l Limits) check() error {
 // memoryLimit is the GOMEMLIMIT that follows, in bytes; 0: none.
 func (l Limits) memoryLimit() int64 { return l.Memory / 10 * 9 }
 
-// maxBody is the longest message that this host takes from a worker: longer than what the system lets the worker have none is.
+// maxBody is the longest message that a worker can have: longer than what the system lets the worker have none is.
 func (p *ProcessPoolExecutor) maxBody() uint32 {
 	for _, r := range p.Enforced() {
 		if r.Name == "Limits.Memory" && r.Active {

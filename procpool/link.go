@@ -28,6 +28,7 @@ type link struct {
 	cancels bool          // the worker understands cancel; set before the writer starts
 	cell    *confine.Cell // what holds the process
 	arena   *ipc.Arena    // nil if every value travels in its message; set before the writer starts
+	limit   resultLimit   // set with it
 	late    bool          // the start took all of Config.StartTimeout
 	killed  bool          // the process had not ended by itself when end was done with it
 	undead  bool          // nor of SIGKILL
@@ -82,7 +83,7 @@ func (l *link) live() {
 	l.pool.config.Logger.Debug("procpool: worker ready", "pid", l.pid(), "build", peer.hello.Build)
 	l.writer.Go(l.write)
 	l.reads.Lock() // before there is a call that somebody could wait for, and for good, but for the time that read lends it
-	l.in = inbound{frames: peer.frames, ring: peer.ring, dozes: peer.dozes, arena: l.arena, due: ipc.InitializerID + 1}
+	l.in = inbound{frames: peer.frames, ring: peer.ring, dozes: peer.dozes, arena: l.arena, limit: l.limit, due: ipc.InitializerID + 1}
 	l.pool.update(func(s *state, now time.Time) {
 		s.becameReady(l.id, abilities{claims: peer.claims, chunks: peer.chunks, dumps: peer.dumps, refuse: peer.refuse, silent: l.in.silent.Load}, now)
 	})
@@ -122,7 +123,8 @@ func (l *link) start() (peer, error) {
 		return peer{}, err
 	}
 	p := peer{frames: frames, hello: hello, refuse: refusals(hello)}
-	welcome := ipc.WelcomeParam{Protocol: ipc.Version, MaxBody: ipc.MaxBody}
+	l.limit = l.pool.maxResult()
+	welcome := ipc.WelcomeParam{Protocol: ipc.Version, MaxBody: ipc.MaxBody, MaxResult: uint32(l.limit.most)}
 	if slices.Contains(hello.Features, ipc.FeatureCancel) {
 		welcome.Features = append(welcome.Features, ipc.FeatureCancel)
 		l.cancels = true
@@ -157,7 +159,7 @@ func (l *link) start() (peer, error) {
 	if p.dumps = slices.Contains(hello.Features, ipc.FeatureDump); p.dumps {
 		welcome.Features = append(welcome.Features, ipc.FeatureDump)
 	}
-	frames.SetLimit(l.pool.maxBody())
+	frames.SetLimit(l.limit.maxFrame(l.pool.maxBody()))
 	greeting := ipc.AppendNotification(nil, ipc.Welcome, welcome)
 	greeting = ipc.AppendNotification(greeting, "grease", nil) // workers ignore what they do not know, and this keeps it so
 	if _, err := l.process.requests.Write(greeting); err != nil {

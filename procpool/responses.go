@@ -61,6 +61,7 @@ type inbound struct {
 	ring   *ipc.Ring   // nil if everything comes through the pipe
 	dozes  bool        // the worker wakes whoever waits for the ring
 	arena  *ipc.Arena  // nil if every result is in its response
+	limit  resultLimit // of each result
 	due    uint64      // the call whose response is next
 	ended  bool        // nothing more will come through the pipe
 	lost   error       // why, if that was not its end
@@ -104,6 +105,9 @@ func (in *inbound) collect() {
 		if err == nil {
 			r, err = in.response(e)
 		}
+		if err == nil {
+			err = in.limit.check(r.value)
+		}
 		if in.broken = err; err != nil {
 			break
 		}
@@ -120,7 +124,7 @@ func (in *inbound) row() answer {
 	rest := in.entries
 	for len(rest) > 0 {
 		e, after, err := ipc.CutEntry(rest)
-		if err != nil || e.ID != in.due || e.Result == nil {
+		if err != nil || e.ID != in.due || e.Result == nil || len(e.Result) > in.limit.most {
 			break
 		}
 		a.calls++
@@ -214,7 +218,7 @@ func (in *inbound) wait() {
 func (in *inbound) receive() error {
 	body, err := in.frames.Next()
 	if err != nil {
-		return fmt.Errorf("read a response: %w", err)
+		return fmt.Errorf("read a response: %w", in.limit.explain(err))
 	}
 	m, err := ipc.ParseMessage(body)
 	if err != nil {

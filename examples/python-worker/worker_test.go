@@ -173,6 +173,22 @@ func TestResultsThatGoCannotTake(t *testing.T) {
 	assert.Equal(t, 1, pool.Stats().Started, "all of it in one worker")
 }
 
+func TestAResultThatIsTooLong(t *testing.T) {
+	const most = 100_000
+	pool := newPool(t, procpool.Config{MaxResult: most})
+	echoBytes := futures.Declare[[]byte, []byte]("trial.echo")
+	longest := make([]byte, most-5) // and a head of 5 bytes
+	for range 2 {
+		got, err := call(t, pool, echoBytes, longest)
+		require.NoError(t, err)
+		assert.Equal(t, longest, got)
+		_, err = call(t, pool, echoBytes, make([]byte, len(longest)+1))
+		require.ErrorIs(t, err, futures.ErrNotShareable)
+		assert.ErrorContains(t, err, "it takes 100001 bytes, and the host takes results of up to 100000 (Config.MaxResult)")
+	}
+	assert.Equal(t, 1, pool.Stats().Started, "all of it in one worker")
+}
+
 func TestArgumentsThatPythonCannotTake(t *testing.T) {
 	pool := newPool(t, procpool.Config{})
 	_, err := call(t, pool, futures.Declare[map[[2]int]bool, int]("trial.echo"), map[[2]int]bool{{1, 2}: true})

@@ -4,6 +4,7 @@ package procpool_test
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -41,7 +42,7 @@ func beHostile(how string) {
 	if strings.Contains(how, "place a result ") && how != "place a result without the feature" || how == "give the argument for the result" {
 		hello.Features = append(hello.Features, ipc.FeatureArena)
 	}
-	if how == "leave rubbish behind an answer" {
+	if strings.Contains(how, "leave ") {
 		hello.Features = append(hello.Features, ipc.FeatureRing)
 	}
 	writeRaw(ipc.AppendNotification(nil, ipc.Hello, hello))
@@ -78,6 +79,16 @@ func beHostile(how string) {
 		}
 		if ring, err = ipc.NewRing(memory); err != nil {
 			os.Exit(9)
+		}
+	}
+	leave := func(entries ...ipc.Entry) {
+		for _, e := range entries {
+			if !ring.Put(e) {
+				os.Exit(9)
+			}
+		}
+		if ring.Tell() {
+			writeRaw(ipc.AppendNotification(nil, ipc.Ready, nil))
 		}
 	}
 	for {
@@ -126,12 +137,34 @@ func beHostile(how string) {
 				continue
 			}
 			claims.Finish(m.ID)
-			if !ring.Put(ipc.Entry{ID: m.ID, Result: ipc.ResultIn(answer)}) || !ring.Put(ipc.Entry{ID: m.ID + 1, Body: []byte("rubbish")}) {
-				os.Exit(9)
+			leave(ipc.Entry{ID: m.ID, Result: ipc.ResultIn(answer)}, ipc.Entry{ID: m.ID + 1, Body: []byte("rubbish")})
+		case "leave a result that is too long behind an answer":
+			claims.Start(m.ID)
+			if m.ID > 1 {
+				continue
 			}
-			if ring.Tell() {
-				writeRaw(ipc.AppendNotification(nil, ipc.Ready, nil))
-			}
+			claims.Finish(m.ID)
+			leave(ipc.Entry{ID: m.ID, Result: ipc.ResultIn(answer)}, ipc.Entry{ID: m.ID + 1, Result: ipc.ResultIn(resultOf(m.ID+1, lowLimit+1))})
+		case "leave a result that is too long":
+			claims.Start(m.ID)
+			claims.Finish(m.ID)
+			leave(ipc.Entry{ID: m.ID, Result: ipc.ResultIn(resultOf(m.ID, lowLimit+1))})
+		case "leave a response whose result is too long":
+			claims.Start(m.ID)
+			claims.Finish(m.ID)
+			leave(ipc.Entry{ID: m.ID, Body: ipc.Body(resultOf(m.ID, lowLimit+1))})
+		case "write a result that is too long":
+			claims.Start(m.ID)
+			claims.Finish(m.ID)
+			writeRaw(resultOf(m.ID, lowLimit+1))
+		case "write a frame that is too long":
+			claims.Start(m.ID)
+			claims.Finish(m.ID)
+			writeRaw(resultOf(m.ID, 2<<20))
+		case "place a result that is too long":
+			claims.Start(m.ID)
+			claims.Finish(m.ID)
+			writeRaw(ipc.AppendPlacedResult(nil, m.ID, ipc.Place{Offset: placedResult, Len: lowLimit + 1}))
 		case "answer another call":
 			writeRaw(ipc.AppendFailure(nil, m.ID+7, ipc.Failure{Kind: ipc.FailedTask}))
 		case "notify without end":
@@ -154,6 +187,26 @@ func beHostile(how string) {
 			os.Exit(4)
 		}
 	}
+}
+
+// placedResult is where the results begin in an arena of the default size.
+const placedResult = 4096 + 32<<20
+
+// lowLimit is the Config.MaxResult of pools that hear longer results.
+const lowLimit = 1000
+
+// resultOf is a frame with a text that takes n bytes, encoded.
+func resultOf(id uint64, n int) []byte {
+	head := 3
+	if n > math.MaxUint16 {
+		head = 5
+	}
+	text := strings.Repeat("x", n-head)
+	frame, err := ipc.AppendResult(nil, id, &text, ipc.MaxBody)
+	if err != nil || len(ipc.ResultIn(frame)) != n {
+		os.Exit(9)
+	}
+	return frame
 }
 
 // Whatever a worker makes of the protocol, its calls are settled, its process is ended, and the pool says which it was.
@@ -189,12 +242,41 @@ func TestAHostileWorkerCostsItsOwnCalls(t *testing.T) {
 	}
 }
 
-// What comes after an answer breaks the protocol; the answer stands.
-func TestABreachBehindAnAnswer(t *testing.T) {
-	for _, how := range []string{"answer twice", "leave rubbish behind an answer"} {
+// A worker that sends a longer result than it was told to is ended, whichever way it goes, and its host does not decode it.
+func TestAHostileWorkerThatAnswersAtLength(t *testing.T) {
+	const tooLong = "a result of 1001 bytes is over the limit of 1000: see Config.MaxResult"
+	for how, says := range map[string]string{
+		"write a result that is too long":           tooLong,
+		"write a frame that is too long":            "is over the limit of 1114112; results may have up to 1000: see Config.MaxResult",
+		"leave a result that is too long":           tooLong,
+		"leave a response whose result is too long": tooLong,
+		"place a result that is too long":           tooLong,
+	} {
 		t.Run(how, func(t *testing.T) {
 			clean(t)
-			pool := newPool(t, procpool.Config{MaxWorkers: 1, Env: append(os.Environ(), hostileVar+"="+how)})
+			pool := newPool(t, procpool.Config{MaxWorkers: 1, MaxResult: lowLimit, Env: append(os.Environ(), hostileVar+"="+how)})
+			_, err := futures.Submit(bounded(t), pool, echo, "").Result(bounded(t))
+			var crash *procpool.WorkerCrashError
+			require.ErrorAs(t, err, &crash)
+			require.ErrorIs(t, err, ipc.ErrProtocol)
+			require.ErrorIs(t, err, procpool.ErrBrokenProcessPool)
+			assert.ErrorContains(t, err, says)
+			assert.Positive(t, crash.PID)
+			mustClose(t, pool)
+		})
+	}
+}
+
+// What comes after an answer breaks the protocol; the answer stands.
+func TestABreachBehindAnAnswer(t *testing.T) {
+	for how, says := range map[string]string{
+		"answer twice":                                     "not the oldest one",
+		"leave rubbish behind an answer":                   "not a message",
+		"leave a result that is too long behind an answer": "a result of 1001 bytes is over the limit of 1000",
+	} {
+		t.Run(how, func(t *testing.T) {
+			clean(t)
+			pool := newPool(t, procpool.Config{MaxWorkers: 1, MaxResult: lowLimit, Env: append(os.Environ(), hostileVar+"="+how)})
 			_, err := futures.Submit(bounded(t), pool, echo, "").Result(bounded(t))
 			require.NoError(t, err)
 			for err == nil { // until the breach has been read
@@ -204,6 +286,7 @@ func TestABreachBehindAnAnswer(t *testing.T) {
 			var crash *procpool.WorkerCrashError
 			require.ErrorAs(t, err, &crash)
 			assert.ErrorIs(t, crash, ipc.ErrProtocol)
+			assert.ErrorContains(t, crash, says)
 		})
 	}
 }
@@ -245,6 +328,25 @@ func TestAWorkerThatAnswersAnotherCallThanTheInitializer(t *testing.T) {
 	require.ErrorAs(t, err, &failed)
 	assert.ErrorIs(t, err, ipc.ErrProtocol)
 	assert.ErrorContains(t, err, "answered call 7, which it was not sent")
+}
+
+func TestAWorkerThatAnswersTheInitializerAtLength(t *testing.T) {
+	for how, says := range map[string]string{
+		"write a result that is too long": "a result of 1001 bytes is over the limit of 1000: see Config.MaxResult",
+		"write a frame that is too long":  "results may have up to 1000: see Config.MaxResult",
+	} {
+		t.Run(how, func(t *testing.T) {
+			clean(t)
+			pool := newPool(t, procpool.Config{
+				MaxWorkers: 1, MaxResult: lowLimit, Env: append(os.Environ(), hostileVar+"="+how), Initializer: futures.Bind(initialize, preparation{}),
+			})
+			_, err := futures.Submit(bounded(t), pool, echo, "").Result(bounded(t))
+			var failed *procpool.InitializerError
+			require.ErrorAs(t, err, &failed)
+			assert.ErrorIs(t, err, ipc.ErrProtocol)
+			assert.ErrorContains(t, err, says)
+		})
+	}
 }
 
 // Of one name, but not the same.

@@ -426,6 +426,6 @@ func TestAWorkerCannotHaveItsHostTakeMoreMemoryThanItMayHave(t *testing.T) {
 	pool := limited(t, procpool.Limits{Memory: limit})
 	err := futures.Submit(bounded(t), pool, announce, limit+1).Err(bounded(t))
 	require.ErrorIs(t, crashOf(t, err), ipc.ErrProtocol)
-	assert.ErrorContains(t, err, fmt.Sprintf("a body of %d bytes is over the limit of %d", limit+1, limit))
+	assert.ErrorContains(t, err, fmt.Sprintf("a body of %d bytes is over the limit of %d; results may have up to %d: see Config.Limits.Memory", limit+1, limit, limit))
 	usable(t, pool)
 }
