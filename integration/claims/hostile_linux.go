@@ -12,6 +12,22 @@ var hostile = []claim{
 	{says: "the first frame, of which nothing is known, may have a megabyte", at: "procpool", old: "grace: pipeSize}, ipc.MaxHello)", new: "grace: pipeSize}, ipc.MaxBody)", test: test{pool, "TestAWorkerThatDoesNotShakeHandsIsAStartError/hello without end"}},
 	{says: "none is longer than the memory that the worker may have", at: "procpool", old: "return uint32(min(p.config.Limits.Memory, ipc.MaxBody))", new: "return ipc.MaxBody", test: test{box, "TestAWorkerCannotHaveItsHostTakeMoreMemoryThanItMayHave"}},
 
+	// Results.
+	{says: "a frame in which there is no room but for a longer result than `MaxResult` is refused before it is read", at: "procpool", old: "frames.SetLimit(l.limit.maxFrame(l.pool.maxBody()))", new: "frames.SetLimit(l.pool.maxBody())", test: test{pool, "TestAHostileWorkerThatAnswersAtLength/write a frame that is too long"}},
+	{says: "a failure and a notification have room, however short results are", at: "procpool", old: "max(l.most, ipc.MaxEnvelope)", new: "l.most", test: test{"procpool", "TestTheLongestFrameHasRoomForAResultAndForAFailure"}},
+	{says: "a longer result breaks the protocol, in a message", at: "procpool", old: "if len(result) > l.most {", new: "if false {", test: test{pool, "TestAHostileWorkerThatAnswersAtLength/write a result that is too long"}},
+	{says: "in the ring", at: "procpool", old: " || len(e.Result) > in.limit.most {", new: " {", test: test{pool, "TestAHostileWorkerThatAnswersAtLength/leave a result that is too long"}},
+	{says: "in the arena", at: "procpool", old: "if err == nil {\n\t\t\terr = in.limit.check(r.value)", new: "if err == nil && !r.placed {\n\t\t\terr = in.limit.check(r.value)", test: test{pool, "TestAHostileWorkerThatAnswersAtLength/place a result that is too long"}},
+	{says: "as the result of the initializer", at: "procpool", old: "l.limit.check(m.Value)", new: "l.limit.check(nil)", test: test{pool, "TestAWorkerThatAnswersTheInitializerAtLength/write a result that is too long"}},
+	{says: "the error names the field, of a result", at: "procpool", old: `is over the limit of %d: see %s", ipc.ErrProtocol, len(result), l.most, l.field)`, new: `is over the limit of %d", ipc.ErrProtocol, len(result), l.most)`, test: test{pool, "TestAHostileWorkerThatAnswersAtLength/write a result that is too long"}},
+	{says: "and of a frame, also where the memory of the worker is the bound", at: "procpool", old: `resultLimit{int(bound), "Config.Limits.Memory"}`, new: `resultLimit{int(bound), "Config.MaxResult"}`, test: test{box, "TestAWorkerCannotHaveItsHostTakeMoreMemoryThanItMayHave"}},
+	{says: "an honest worker is told", at: "procpool", old: "MaxResult: uint32(l.limit.most)}", new: "MaxResult: ipc.MaxBody}", test: test{pool, "TestAResultThatIsTooLongCostsItsCall/pipe"}},
+	{says: "and does not send it, by pipe or ring", at: "ipc", old: "if uint64(len(result)) > uint64(most) {", new: "if false {", test: test{pool, "TestAResultThatIsTooLongCostsItsCall/pipe"}},
+	{says: "nor by arena: its call fails, and nobody else", at: "worker", old: "if err = ipc.CheckResult(result, s.maxResult); err != nil {", new: "if false {", test: test{pool, "TestAResultThatIsTooLongCostsItsCall/arena"}},
+	{says: "the frame of the longest result is within `max_body`", at: "ipc", old: "return min(w.MaxResult, fits)", new: "return w.MaxResult", test: test{"ipc", "TestTheLimitOfResultsIsThatOfWelcome"}},
+	{says: "New refuses a `MaxResult` that there cannot be", at: "procpool", old: "if c.MaxResult > ipc.MaxBody {", new: "if false {", test: test{"procpool", "TestNewRefusesLimitsThatNoWorkerCanLiveWith"}},
+	{says: "nor a negative one", at: "procpool", old: `{"MaxResult", c.MaxResult},`, new: `{"MaxResult", 0},`, test: test{"procpool", "TestNewRefusesLimitsThatNoWorkerCanLiveWith"}},
+
 	// What is no message.
 	{says: "the host looks up no address that a worker names as it shakes hands", at: "procpool", old: `network != "unix" || !strings.HasPrefix(rest, addr+"|")`, new: `network == "" && !strings.HasPrefix(rest, addr+"|")`, test: test{"procpool", "TestTheHandshakeLineIsAllThatGoPluginGets/a name to look up"}},
 	{says: "nor one that a worker does not have", at: "procpool", old: `network != "unix" || !strings.HasPrefix(rest, addr+"|")`, new: `network != "unix" || !strings.HasPrefix(rest, "d")`, test: test{"procpool", "TestTheHandshakeLineIsAllThatGoPluginGets/another socket"}},
