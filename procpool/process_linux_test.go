@@ -1,6 +1,7 @@
 package procpool
 
 import (
+	"io"
 	"os"
 	"os/exec"
 	"syscall"
@@ -36,16 +37,25 @@ func TestAPidThatIsAnothersIsLeftAlone(t *testing.T) {
 	require.NoError(t, err)
 	<-p.exited
 	defer p.close()
-	stranger := exec.Command("sleep", "1000")
+	stranger := exec.Command("cat")
 	stranger.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	in, err := stranger.StdinPipe()
+	require.NoError(t, err)
+	out, err := stranger.StdoutPipe()
+	require.NoError(t, err)
 	require.NoError(t, stranger.Start())
 	p.id = stranger.Process.Pid
 	p.quit()
 	p.signal(syscall.SIGKILL)
 	_, weighed := p.weight()
 	assert.False(t, weighed)
-	require.NoError(t, stranger.Process.Signal(syscall.SIGTERM)) // which comes after the others
-	assert.EqualError(t, stranger.Wait(), "signal: terminated")
+	_, err = in.Write([]byte("alive"))
+	assert.NoError(t, err)
+	assert.NoError(t, in.Close())
+	said, err := io.ReadAll(out)
+	assert.NoError(t, err)
+	assert.Equal(t, "alive", string(said))
+	assert.NoError(t, stranger.Wait())
 }
 
 // A process that has ended may have left answers, and a stranger who holds its pipe must not keep this host waiting for more.
