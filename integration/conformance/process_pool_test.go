@@ -106,10 +106,12 @@ func collectedInWorkers(t *testing.T, e executor) {
 	ctx, ex, d := within(t), e.open(t, 1), newDoor(t)
 	pid, err := futures.Submit(ctx, ex, collect, &keepsake{Door: d.addr}).Result(ctx)
 	require.NoError(t, err)
-	again, err := futures.Submit(ctx, ex, collect, &keepsake{}).Result(ctx)
-	require.NoError(t, err)
-	require.Equal(t, pid, again)
-	assert.Equal(t, pid, d.meet().pid, "the argument is collected while its worker lives")
+	for d.count() == 0 { // the collector keeps what may be an address in a goroutine that it meets in the middle of something, until the next time
+		again, err := futures.Submit(ctx, ex, collect, &keepsake{}).Result(ctx)
+		require.NoError(t, err, "the argument is not collected while its worker lives")
+		require.Equal(t, pid, again)
+	}
+	assert.Equal(t, pid, d.meet().pid)
 }
 
 func processSaturation(t *testing.T, e executor) {
