@@ -152,12 +152,20 @@ func (w *workerState) outOfTurn() bool {
 	if w.claims == nil {
 		return false
 	}
-	for i := 1; i < len(w.calls); i++ {
-		if _, begun := w.begun(&w.calls[i]); begun && !w.over(&w.calls[i-1]) { // looked at in this order, for the worker goes on meanwhile
-			return true
-		} else if !begun && !w.calls[i].withdrawn() {
-			return false
+	var before *flight // what was in front, and not withdrawn
+	for i := range w.calls {
+		f := &w.calls[i]
+		if f.withdrawn() {
+			continue
 		}
+		if before != nil {
+			if _, begun := w.begun(f); !begun {
+				return false
+			} else if !w.over(before) { // looked at in this order, for the worker goes on meanwhile
+				return true
+			}
+		}
+		before = f
 	}
 	return false
 }

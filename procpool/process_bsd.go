@@ -20,11 +20,6 @@ const atomicWrite = 512
 // processAttributes: a group of its own. There is no signal on the parent's death here; a worker ends with its requests.
 func processAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
-// askThread asks the process: which of its threads runs cannot be told.
-func askThread(pid int) {
-	_ = syscall.Kill(pid, syscall.SIGQUIT) // an error says that it is gone
-}
-
 // awaitExit returns when a child has ended, and leaves it to be waited for. It reports false if it could not wait.
 func awaitExit(pid int, _ bool) bool {
 	queue, err := unix.Kqueue()

@@ -1,13 +1,10 @@
 package procpool
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"math/bits"
 	"os"
-	"strconv"
-	"strings"
 	"syscall"
 	"unsafe"
 
@@ -56,44 +53,6 @@ func awaitExit(pid int, keepsGroup bool) bool {
 func child(info *unix.Siginfo) int {
 	const three, word = 3 * 4, bits.UintSize / 8
 	return int(*(*int32)(unsafe.Add(unsafe.Pointer(info), (three+word-1)/word*word)))
-}
-
-// askThread sends SIGQUIT to the thread that runs, the one that has used the processor the longest, if any does. What the host wants to hear of is likely what runs, and
-// the Go runtime knows that stack for sure where it has the signal: goroutines of other threads have five milliseconds to stop, and are left out on a machine that is busy.
-func askThread(pid int) {
-	const most = 256 // threads to look at
-	asked, longest := 0, int64(-1)
-	if folder, err := os.Open(fmt.Sprintf("/proc/%d/task", pid)); err == nil {
-		threads, _ := folder.Readdirnames(most) // whatever there is
-		_ = folder.Close()                      // it was never written
-		for _, t := range threads {
-			if used, runs := threadTime(fmt.Sprintf("/proc/%d/task/%s/stat", pid, t)); runs && used > longest {
-				asked, _ = strconv.Atoi(t)
-				longest = used
-			}
-		}
-	}
-	if asked == 0 || unix.Tgkill(pid, asked, unix.SIGQUIT) != nil { // or it has ended meanwhile
-		_ = syscall.Kill(pid, syscall.SIGQUIT) // an error says that it is gone
-	}
-}
-
-// threadTime is how long a thread has used the processor, in ticks, and whether it runs.
-func threadTime(stat string) (used int64, runs bool) {
-	text, err := os.ReadFile(stat)
-	if err != nil {
-		return 0, false
-	}
-	const state, user, system = 0, 11, 12 // behind the name, which may have anything in it
-	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	if len(fields) <= system || fields[state] != "R" {
-		return 0, false
-	}
-	for _, field := range fields[user : system+1] {
-		ticks, _ := strconv.ParseInt(field, 10, 64)
-		used += ticks
-	}
-	return used, true
 }
 
 // privateMemory is how many bytes of a process are in memory and neither of a file nor shared.

@@ -931,6 +931,23 @@ func TestStateDoesNotLeaveCallsToAWorkerThatClaimsThemAll(t *testing.T) {
 	}
 }
 
+// A call that was cancelled in between is no hiding place.
+func TestStateSeesPastACancelledCallWhatAWorkerClaims(t *testing.T) {
+	p := testPolicy()
+	p.maxWorkers, p.onCrash = 1, ReplaceWorker
+	s := simulate(t, p, true)
+	s.warm(1, 10*time.Microsecond)
+	w := s.only()
+	calls := []*simCall{s.submit(), s.submit(), s.submit()}
+	require.Len(t, w.inbox, 3)
+	require.True(t, w.claims.Start(w.inbox[0].id))
+	require.True(t, calls[1].future.Cancel())
+	require.True(t, w.claims.Start(w.inbox[2].id))
+	s.advance(p.window)
+	s.advance(p.window)
+	assert.True(t, w.killed)
+}
+
 // Also if it does so when the host has looked, and nobody else has time: the next who has is told.
 func TestStateLooksAgainForCallsThatAWorkerClaims(t *testing.T) {
 	s := simulate(t, testPolicy(), true)

@@ -4,8 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"unicode"
 	"unicode/utf16"
+
+	"github.com/seed7d1be1d5/concurrent/internal/harmless"
 )
 
 // encode appends v as JSON, the same value with everything escaped that a reader cannot see, or a terminal obeys.
@@ -18,7 +19,7 @@ func encode(dst *bytes.Buffer, v any) error {
 		return err
 	}
 	dst.Truncate(dst.Len() - 1) // the end of line that Encode writes
-	unseen := func(r rune) bool { return !unicode.IsPrint(r) }
+	unseen := func(r rune) bool { return !harmless.Shown(r) }
 	text := dst.Bytes()[start:]
 	if !bytes.ContainsFunc(text, unseen) {
 		return nil

@@ -44,7 +44,7 @@ var orphans = []claim{
 	{says: "of which one end is still there when the other goes", at: "procpool", old: "for _, end := range []int{l.below, l.above} {", new: "for _, end := range []int{l.above} {", test: test{box, "TestAHostileWorkerEndsWithItsHost/frozen=true"}},
 	{says: "outside of a sandbox also by the signal on their parent's death, if they have left their group", at: "procpool", old: ", Pdeathsig: syscall.SIGKILL}", new: "}", test: test{pool, "TestWorkersDoNotOutliveTheirHost/deserting"}},
 	{says: "a pid that may be another's is not signalled: the group", at: "procpool", old: "case p.reaped:\n", new: "case false:\n", test: test{"procpool", "TestAPidThatIsAnothersIsLeftAlone"}},
-	{says: "nor the process", at: "procpool", old: "if !p.reaped {\n\t\taskThread(p.id", new: "{\n\t\taskThread(p.id", test: test{"procpool", "TestAPidThatIsAnothersIsLeftAlone"}},
+	{says: "nor the process", at: "procpool", old: "if !p.reaped {\n\t\t_ = syscall.Kill(p.id", new: "{\n\t\t_ = syscall.Kill(p.id", test: test{"procpool", "TestAPidThatIsAnothersIsLeftAlone"}},
 	{says: "nor is its memory taken for the worker's", at: "procpool", old: "if p.reaped {\n\t\treturn 0, false\n\t}", new: "", test: test{"procpool", "TestAPidThatIsAnothersIsLeftAlone"}},
 	{says: "from when the process was waited for", at: "procpool", old: "p.reaped = true", new: "", test: test{"procpool", "TestAPidThatIsAnothersIsLeftAlone"}},
 	{says: "the descriptors are closed", at: "procpool", old: "p.dump} {\n\t\t_ = f.Close()", new: "p.dump} {\n\t\t_ = f", test: test{pool, "TestWorkersThatComeAndGoLeaveNothingBehind"}},

@@ -201,7 +201,7 @@ func TestTheReasonReachesARunningCall(t *testing.T) {
 func TestACallThatDoesNotListenIsKilledAfterKillGrace(t *testing.T) {
 	const grace, timeout = 300 * time.Millisecond, 200 * time.Millisecond
 	for _, policy := range []procpool.CrashPolicy{procpool.BreakPool, procpool.ReplaceWorker} {
-		for _, how := range []string{"ctx", "timeout", "frozen", "spinning", "spinning on another thread"} {
+		for _, how := range []string{"ctx", "timeout", "frozen", "spinning"} {
 			if policy == procpool.ReplaceWorker && how != "timeout" {
 				continue // the pool sees no difference
 			}
@@ -217,12 +217,11 @@ func TestACallThatDoesNotListenIsKilledAfterKillGrace(t *testing.T) {
 				if how != "ctx" {
 					opts, cause, least = append(opts, futures.Timeout(timeout)), futures.ErrTimeout, grace+timeout
 				}
-				spins := strings.HasPrefix(how, "spinning")
-				if spins {
+				if how == "spinning" {
 					fn = spin
 				}
 				began := time.Now()
-				f := futures.Submit(ctx, pool, fn, held{Gate: g.path, Deaf: true, Far: how == "spinning on another thread"}, opts...)
+				f := futures.Submit(ctx, pool, fn, held{Gate: g.path, Deaf: true}, opts...)
 				victim := g.pid()
 				waiting := futures.Submit(context.Background(), pool, echo, "waited")
 				switch how {
@@ -245,10 +244,7 @@ func TestACallThatDoesNotListenIsKilledAfterKillGrace(t *testing.T) {
 				} else {
 					assert.Equal(t, syscall.SIGQUIT, crash.Signal)
 					assert.Equal(t, -1, crash.ExitCode)
-					assert.Contains(t, crash.Goroutines, map[bool]string{true: "spinWithoutEnd(", false: "ignoreCtx("}[spins], "what it was doing")
-					if how == "spinning on another thread" {
-						assert.NotRegexp(t, `^SIGQUIT: quit\nPC=\S+ m=0 `, crash.Goroutines, "a thread was asked that does nothing")
-					}
+					assert.Contains(t, crash.Goroutines, map[bool]string{true: "spinWithoutEnd(", false: "ignoreCtx("}[how == "spinning"], "what it was doing")
 					assert.Contains(t, crash.Error(), "see Goroutines")
 				}
 				assert.LessOrEqual(t, strings.Count(crash.Error(), "\n"), 1)

@@ -66,7 +66,6 @@ var pid = futures.NewFunc("test.PID", func(context.Context, none) (int, error) {
 type held struct {
 	Gate string // where it says that it has begun, and waits to be let go
 	Deaf bool   // to its ctx
-	Far  bool   // on another thread than the first
 }
 
 // hold says that it has begun and waits to be let go. It returns its pid.
@@ -99,28 +98,9 @@ var spin = futures.NewFunc("test.Spin", func(_ context.Context, h held) (int, er
 	if err := announce(h.Gate, os.Getpid()); err != nil {
 		return 0, err
 	}
-	for h.Far && !startFar(spinWithoutEnd) {
-	}
-	if h.Far {
-		select {}
-	}
 	spinWithoutEnd()
 	return 0, nil
 })
-
-// startFar calls f on another thread than the first. It reports false if it was put on that, which nobody gets from then on.
-func startFar(f func()) bool {
-	far := make(chan bool)
-	go func() { // ends with the process
-		runtime.LockOSThread()
-		far <- syscall.Gettid() != os.Getpid()
-		if syscall.Gettid() == os.Getpid() {
-			select {}
-		}
-		f()
-	}()
-	return <-far
-}
 
 // desert leaves the worker's process group for that of its host, and then is spin. It does not say what it is doing if it is deaf.
 var desert = futures.NewFunc("test.Desert", func(ctx context.Context, h held) (int, error) {

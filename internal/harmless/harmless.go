@@ -18,14 +18,24 @@ func Line(text string, most int) string {
 	return Lines(strings.ToValidUTF8(line[:most], "")) + "..."
 }
 
-// Lines is a text with its lines and tabs as they are.
+// Lines is a text with its lines and tabs as they are, and nothing that goes back to the beginning of a line.
 func Lines(text string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) || r == '\n' || r == '\t' {
+		switch {
+		case r == '\r':
+			return -1
+		case r == '\n' || r == '\t' || Shown(r):
 			return r
 		}
 		return '?'
 	}, strings.ToValidUTF8(text, "?"))
+}
+
+// Shown reports whether a rune is text and no order. What joins letters, keeps them apart or says which way they run is, where words in many languages take it; what turns the
+// direction of all that follows is not. Runes that this program does not know are text: languages get new ones.
+func Shown(r rune) bool {
+	const zwnj, rlm = 0x200C, 0x200F // and what is between
+	return zwnj <= r && r <= rlm || !unicode.In(r, unicode.Cc, unicode.Cf, unicode.Cs, unicode.Zl, unicode.Zp)
 }
 
 // NewWriter returns a Writer that passes text on as Lines has it.

@@ -16,8 +16,15 @@ const (
 
 func TestNothingIsLeftThatATerminalObeys(t *testing.T) {
 	assert.Equal(t, tame, Line(evil, 500))
-	assert.Equal(t, "a\n\tb "+tame+"?", Lines("a\n\tb "+evil))
+	assert.Equal(t, "a\n\tb "+tame, Lines("a\n\tb "+evil))
+	assert.Equal(t, "one\ntwo\n", Lines("one\r\ntwo\r\n"))
 	assert.Equal(t, "schön, 日本", Line("  schön,\n日本 ", 500))
+}
+
+func TestTextOfAllLanguagesIsLeftAlone(t *testing.T) {
+	for _, text := range []string{"東京　大阪", "10\u00a0000", "می\u200cخواهم", "क्\u200dष", "👨\u200d👩\u200d👧 🏳️\u200d🌈", "שלום\u200f!", "\U0001FACD \ue000"} {
+		assert.Equal(t, text, Lines(text))
+	}
 }
 
 func TestALineIsShort(t *testing.T) {
@@ -37,6 +44,6 @@ func TestAWriterSeesRunesThatComeInPieces(t *testing.T) {
 			require.Equal(t, n, written)
 			rest = rest[n:]
 		}
-		assert.Equal(t, "schön\n"+tame+"?日本 \U0001F600?\n", got.String())
+		assert.Equal(t, "schön\n"+tame+"日本 \U0001F600?\n", got.String())
 	}
 }

@@ -15,7 +15,7 @@ func grants(r Request) ([]grant, error) {
 		{path: r.Program, access: execute | readFile},
 	}
 	interpreters, err := interpreters(r.Program, r.Path)
-	if err != nil {
+	if err != nil && !box.Exec { // what that lets be executed is not to be found out here
 		return nil, err
 	}
 	for _, path := range interpreters {

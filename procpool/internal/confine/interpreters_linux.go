@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"debug/elf"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -22,7 +23,7 @@ import (
 // interpreters are the binaries that the kernel executes to run a program: of a script its interpreter, with what env looks up for it in path; and the dynamic loader of each. None
 // where the program cannot be read or is not understood: its start will say why.
 func interpreters(program, path string) (list []string, err error) {
-	f, err := openRegular(program)
+	f, err := openProgram(program)
 	if err != nil {
 		return nil, nil
 	}
@@ -51,7 +52,7 @@ func interpreters(program, path string) (list []string, err error) {
 
 // appendBinary appends a binary, and its loader.
 func appendBinary(list []string, path string) ([]string, error) {
-	f, err := openRegular(path)
+	f, err := openProgram(path)
 	if err != nil {
 		return nil, err
 	}
@@ -130,11 +131,12 @@ func firstLine(f io.ReaderAt) (interpreter, argument string) {
 	head, _, _ = bytes.Cut(head[:n], []byte{0})
 	line, _, ended := bytes.Cut(head, []byte("\n"))
 	names, ok := strings.CutPrefix(string(line), "#!")
-	if !ok || !ended && len(head) == cap(head) {
+	const blank = " \t"
+	names = strings.TrimLeft(names, blank)
+	if !ok || !ended && len(head) == cap(head) && !strings.ContainsAny(names, blank) { // part of a name
 		return "", ""
 	}
-	const blank = " \t"
-	names = strings.Trim(names, blank)
+	names = strings.TrimRight(names, blank)
 	if i := strings.IndexAny(names, blank); i >= 0 {
 		names, argument = names[:i], strings.TrimLeft(names[i:], blank)
 	}
@@ -172,8 +174,8 @@ func find(name, path string) (string, error) {
 	return "", fmt.Errorf("%q is not in PATH, %s: %w", name, path, fs.ErrNotExist)
 }
 
-// openRegular opens a regular file, and nothing else: neither what blocks, nor what something comes of.
-func openRegular(path string) (*os.File, error) {
+// openProgram opens a regular file that may be executed, and nothing else: neither what blocks, nor what something comes of.
+func openProgram(path string) (*os.File, error) {
 	fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
@@ -182,20 +184,32 @@ func openRegular(path string) (*os.File, error) {
 	return reopen(fd, path)
 }
 
-// reopen opens for reading what a descriptor without rights stands for, if it is a regular file.
+// reopen opens for reading what a descriptor without rights stands for, if it is a regular file that may be executed.
 func reopen(fd int, path string) (*os.File, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return nil, &fs.PathError{Op: "stat", Path: path, Err: err}
 	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+	if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Mode&0o111 == 0 {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: errNoBinary}
 	}
-	f, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", fd))
+	const flags = unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK // not waiting for who has a lease
+	again, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", fd), flags, 0)
+	if errors.Is(err, unix.ENOENT) { // there is no /proc
+		if again, err = unix.Open(path, flags|unix.O_NOCTTY, 0); err == nil {
+			var now unix.Stat_t
+			if err = unix.Fstat(again, &now); err == nil && (now.Dev != st.Dev || now.Ino != st.Ino) {
+				err = errNoBinary // it was another one a moment ago
+			}
+			if err != nil {
+				_ = unix.Close(again) // it was never written
+			}
+		}
+	}
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	return f, nil
+	return os.NewFile(uintptr(again), path), nil
 }
 
 // errNoBinary refuses what a program names to be run with.
@@ -212,11 +226,10 @@ func binaryAt(fd int, path string) error {
 }
 
 func checkBinary(f *os.File, path string) error {
-	info, err := f.Stat()
-	if err == nil && (info.Mode()&0o111 == 0 || !isBinary(f)) {
-		err = &fs.PathError{Op: "open", Path: path, Err: errNoBinary}
+	if !isBinary(f) {
+		return &fs.PathError{Op: "open", Path: path, Err: errNoBinary}
 	}
-	return err
+	return nil
 }
 
 func isBinary(f io.ReaderAt) bool {

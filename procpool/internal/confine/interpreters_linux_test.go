@@ -39,6 +39,9 @@ func TestFirstLine(t *testing.T) {
 	long := append([]byte("#!/"), bytes.Repeat([]byte("x"), 300)...)
 	interpreter, _ := firstLine(bytes.NewReader(long))
 	assert.Empty(t, interpreter, "part of a name")
+	padded := append([]byte("#! /bin/busybox sh"), bytes.Repeat([]byte(" "), 300)...)
+	interpreter, argument := firstLine(bytes.NewReader(padded))
+	assert.Equal(t, [2]string{"/bin/busybox", "sh"}, [2]string{interpreter, argument}, "what is cut off is no part of a name")
 }
 
 func TestTheLoaderIsTheOneThatTheKernelExecutes(t *testing.T) {
