@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
 
@@ -27,6 +28,10 @@ func Check(t testing.TB) {
 	t.Helper()
 	if os.Getenv(mark) == "" {
 		t.Setenv(mark, strconv.Itoa(os.Getpid()))
+		own, err := os.MkdirTemp("", "leak") // other programs, tests too, come and go in the one of all
+		require.NoError(t, err)
+		t.Setenv("TMPDIR", own)
+		t.Cleanup(func() { assert.NoError(t, os.RemoveAll(own)) })
 	}
 	goroutines := goleak.IgnoreCurrent()
 	processes, descriptors, entries := descendants(), openFiles(), temporary()

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,7 +34,7 @@ func watch(t *testing.T, test func()) string {
 	r := &record{T: t}
 	leak.Check(r)
 	test()
-	for _, f := range r.cleanups {
+	for _, f := range slices.Backward(r.cleanups) { // the last first, as in package testing
 		f()
 	}
 	return strings.Join(r.failures, "\n")
