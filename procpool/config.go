@@ -151,8 +151,8 @@ type Config struct {
 	// workers are held as far as it can, and [ProcessPoolExecutor.Enforced] says how far that is.
 	Strict bool
 
-	// Env is the environment of the workers, as NAME=value; as with exec.Cmd, what is not of that form is passed as well. Nil means that of this process, or with a Sandbox none. With Limits or a
-	// Sandbox GOMAXPROCS (a worker's share of the processors, two at least) and GOMEMLIMIT (nine tenths of Limits.Memory) are
+	// Env is the environment of the workers, as NAME=value; as with exec.Cmd, what is not of that form is passed as well. Nil means
+	// that of this process, or with a Sandbox none. With Limits or a Sandbox GOMAXPROCS (a worker's share of the processors, two at least) and GOMEMLIMIT (nine tenths of Limits.Memory) are
 	// set, unless Env names them; what they are in this process does not count.
 	Env []string
 

@@ -42,9 +42,11 @@ type WorkerCrashError struct {
 	MaxRSS   int64          // the largest memory the process had resident, in bytes; 0 if the system does not tell
 	CPU      time.Duration  // user and system time that the process used
 	Stderr   string         // the end of what the process wrote to standard error
-	// Goroutines is what the Go runtime in the worker wrote as it died: why, and stacks, as far as they fit in 256 KiB, or Limits.FileSize if that is less. Of a worker that the host has ended
-	// because it did not end a call they are those of all goroutines; of one that died by itself that of the goroutine that failed, or of all if Config.Env has
-	// GOTRACEBACK=all. The runtime gives goroutines that are running a few milliseconds to stop: on a busy machine the stack of one may be missing. It is empty if it did not die by the runtime's doing: it exited, was killed, or is not written in Go.
+	// Goroutines is what the Go runtime in the worker wrote as it died: why, and stacks, as far as they fit in 256 KiB, or in
+	// Limits.FileSize if that is less. Of a worker that the host has ended because it did not end a call they are those of all
+	// goroutines, but that on a busy machine one that runs may be without: the runtime gives it a few milliseconds to stop. Of one that
+	// died by itself there is that of the goroutine that failed, or of all if Config.Env has GOTRACEBACK=all. It is empty if the worker did
+	// not die by the runtime's doing: it exited, was killed, or is not written in Go.
 	Goroutines string
 	Cause      error // why the host killed the worker, or how it broke the protocol; nil if it ended by itself
 

@@ -20,7 +20,7 @@ import (
 type Limits struct {
 	// Memory is how many bytes the worker and what it starts may have, swap and its part of the shared arena included: a cgroup. Who
 	// needs more is ended by the kernel, and WorkerCrashError.OOM says so. Go workers get a GOMEMLIMIT of nine tenths of it, so that they
-	// collect their garbage before. A worker that answers with more than that breaks the protocol.
+	// collect their garbage before. Nor may a result be longer: see Config.MaxResult.
 	Memory int64
 
 	// CPUTime is how much processor time the worker may use in all its life, in seconds: parts of one count as one. It gets SIGXCPU

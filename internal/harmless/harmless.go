@@ -1,5 +1,5 @@
-// Package harmless makes text of a worker's, which may be hostile, fit for messages and terminals: nothing is left in it that a terminal obeys, or a
-// reader cannot see.
+// Package harmless makes text of a worker's, which may be hostile, fit for messages and terminals: nothing is left in it that a terminal obeys, or
+// that turns the text around it.
 package harmless
 
 import (

@@ -14,14 +14,14 @@ func grants(r Request) ([]grant, error) {
 		{path: "/sys/devices/system/cpu/online", access: readFile, optional: true},                     // C's count of processors
 		{path: r.Program, access: execute | readFile},
 	}
-	interpreters, err := interpreters(r.Program, r.Path)
+	named, err := interpreters(r.Program, r.Path)
 	if err != nil && !box.Exec { // what that lets be executed is not to be found out here
 		return nil, err
 	}
-	for _, path := range interpreters {
+	for _, path := range named {
 		list = append(list, grant{path: path, access: execute | readFile, binary: true})
 	}
-	if len(interpreters) > 0 {
+	if len(named) > 0 {
 		for _, libraries := range []string{"/lib", "/lib32", "/lib64", "/libx32", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libx32", "/usr/local/lib"} {
 			list = append(list, grant{path: libraries, access: readAny, optional: true})
 		}
